@@ -1,0 +1,15 @@
+//! casetrail, an event-sourced tracker of humanitarian cases.
+//!
+//! Everything that happens in a case is recorded as an event in an append-only log; how a case
+//! stands is folded from that log. One program is the gRPC service and its command line.
+//!
+//! The floors, from the lowest up; a module imports only from floors below it:
+//!
+//! | floor | module | what it is for |
+//! |---|---|---|
+//! | 0 | [`wire`] | the protocol's types, validation of what arrives, dates, record blocks |
+//!
+//! The rule for an event stands in one table, in one file a kind of case: `domain::lifecycle`.
+//! `ARCHITECTURE.md` holds the invariants, the decisions and what is deliberately absent.
+
+pub mod wire;

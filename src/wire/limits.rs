@@ -1,0 +1,52 @@
+//! Every limit on what is sent, stored and queued, in one place; README repeats them.
+
+use std::time::Duration;
+
+/// Length of an encoded event, in bytes: 16 KiB. Payloads hold codes and references alone, so that
+/// a larger one is a mistake.
+pub const EVENT_BYTES_MAX: usize = 16 * 1024;
+/// Length of an encoded record, in bytes: 64 KiB, the event with what the service adds.
+pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+/// Number of events of one submission, over all its changes.
+pub const SUBMISSION_EVENTS_MAX: usize = 100;
+/// Number of cases that one submission may change.
+pub const SUBMISSION_CASES_MAX: usize = 16;
+/// Length of an encoded submission, in bytes: 256 KiB. A commit must stay far under a segment of
+/// the log.
+pub const SUBMISSION_BYTES_MAX: usize = 256 * 1024;
+/// Length of one personal value, in bytes: 8 KiB. Until sealing exists, none is accepted.
+pub const PERSONAL_VALUE_BYTES_MAX: usize = 8 * 1024;
+/// Length of a request message, in bytes: 4 MiB.
+pub const REQUEST_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Number of items of a page at most; a larger page_size is taken as this one (AIP-158).
+pub const PAGE_SIZE_MAX: usize = 1_000;
+/// Number of items of a page where page_size is 0.
+pub const PAGE_SIZE_DEFAULT: usize = 100;
+/// Number of values of one list of a filter.
+pub const FILTER_VALUES_MAX: usize = 1_000;
+
+/// Number of streams open at once, over all connections.
+pub const OPEN_STREAMS_MAX: usize = 10_000;
+/// Number of submissions that wait for the writer.
+pub const QUEUE_SUBMISSIONS_MAX: usize = 4_096;
+/// Length of the submissions that wait for the writer, in bytes: 64 MiB.
+pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest silence on an open stream: after it, a sign of life is sent.
+pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Length of a reference, in bytes of UTF-8; it has at least one.
+pub const REFERENCE_BYTES_MAX: usize = 128;
+/// Length of a P-code of a first-level district, in characters, at least.
+pub const DISTRICT_LENGTH_MIN: usize = 2;
+/// Length of a P-code of a first-level district, in characters, at most.
+pub const DISTRICT_LENGTH_MAX: usize = 16;
+/// Number of members of a household; it has at least one.
+pub const HOUSEHOLD_MEMBERS_MAX: u32 = 1_000;
+/// Number of labels into which remains are split at once; there is at least one.
+pub const SPLIT_LABELS_MAX: usize = 100;
+/// Number of violations that one refusal tells; checking ends there.
+pub const VIOLATIONS_MAX: usize = 32;
+/// By how many days an event may lie ahead of the day of recording, since the day has already
+/// begun elsewhere on earth.
+pub const DAYS_AHEAD_MAX: i32 = 1;

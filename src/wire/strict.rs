@@ -1,0 +1,131 @@
+//! A codec that refuses a request with fields that this server does not know.
+//!
+//! prost drops unknown fields silently. A newer client's field, dropped, would alter its event or
+//! widen its filter without anybody noticing; so a request with any is refused. An answer is read
+//! as ever, since a newer server may add to it. All RPCs of the protocol take a message whose name
+//! ends in `Request` (buf lint RPC_REQUEST_STANDARD_NAME), which is how requests are told here.
+
+use std::marker::PhantomData;
+
+use bytes::{Buf, Bytes};
+use prost::{
+    Message, Name,
+    encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
+};
+use prost_reflect::{Kind, MessageDescriptor};
+use tonic::{
+    Code, Status,
+    codec::{BufferSettings, Codec, DecodeBuf, Decoder},
+};
+use tonic_prost::{ProstCodec, ProstEncoder};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// Reason of a refusal: fields that this server does not know.
+pub const UNKNOWN_FIELDS: &str = "UNKNOWN_FIELDS";
+/// Reason of a refusal: bytes that are no message of the protocol.
+pub const MALFORMED_MESSAGE: &str = "MALFORMED_MESSAGE";
+
+/// Encodes as prost does, and decodes requests strictly.
+#[derive(Debug, Clone)]
+pub struct StrictCodec<T, U>(PhantomData<(T, U)>);
+
+impl<T, U> Default for StrictCodec<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, U> Codec for StrictCodec<T, U>
+where
+    T: Message + Send + 'static,
+    U: Message + Name + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ProstEncoder<T>;
+    type Decoder = StrictDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstCodec::<T, U>::raw_encoder(BufferSettings::default())
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        StrictDecoder(PhantomData)
+    }
+}
+
+/// Decodes a message, strictly where it is a request.
+#[derive(Debug, Clone)]
+pub struct StrictDecoder<U>(PhantomData<U>);
+
+impl<U: Message + Name + Default> Decoder for StrictDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        decode(buffer.copy_to_bytes(buffer.remaining())).map(Some)
+    }
+}
+
+/// Decodes a message from the bytes that arrived.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a request that is malformed or has unknown fields, INTERNAL for an answer
+/// that is malformed.
+pub fn decode<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Status> {
+    let is_request = U::NAME.ends_with("Request");
+    let message = U::decode(bytes.clone()).map_err(|error| match is_request {
+        true => refusal(
+            MALFORMED_MESSAGE,
+            format!("{} cannot be decoded: {error}", U::NAME),
+        ),
+        false => Status::internal(format!("{} cannot be decoded: {error}", U::NAME)),
+    })?;
+    // What encodes to the same bytes lost nothing. Where they differ, the sender may as well have
+    // encoded in another, lawful way (a default written out, a list not packed).
+    if !is_request || message.encode_to_vec() == bytes {
+        return Ok(message);
+    }
+    let descriptor = super::descriptor_pool().get_message_by_name(&U::full_name());
+    match descriptor.and_then(|descriptor| unknown_field(&descriptor, bytes)) {
+        None => Ok(message),
+        Some((number, name)) => Err(refusal(
+            UNKNOWN_FIELDS,
+            format!(
+                "the message holds fields that this server does not know, the first one number \
+                 {number} of {name}; it may come from a newer client. Nothing of it was recorded"
+            ),
+        )),
+    }
+}
+
+fn refusal(reason: &str, message: String) -> Status {
+    let details = ErrorDetails::with_error_info(reason, "casetrail", []);
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// The first field in an encoded message, or in the messages in it, that its descriptor does not
+/// know: its number, and the full name of the message that holds it.
+fn unknown_field(descriptor: &MessageDescriptor, mut bytes: Bytes) -> Option<(u32, String)> {
+    while bytes.has_remaining() {
+        // The bytes were decoded before, so that they are well formed; else there is no telling.
+        let (number, wire_type) = decode_key(&mut bytes).ok()?;
+        let Some(field) = descriptor.get_field(number) else {
+            return Some((number, descriptor.full_name().to_owned()));
+        };
+        match field.kind() {
+            Kind::Message(inner) if wire_type == WireType::LengthDelimited => {
+                let length = usize::try_from(decode_varint(&mut bytes).ok()?).ok()?;
+                if length > bytes.len() {
+                    return None;
+                }
+                let unknown = unknown_field(&inner, bytes.split_to(length));
+                if unknown.is_some() {
+                    return unknown;
+                }
+            }
+            _ => skip_field(wire_type, number, &mut bytes, DecodeContext::default()).ok()?,
+        }
+    }
+    None
+}

@@ -1,0 +1,336 @@
+//! What each payload must hold: the comments of `event.proto` in code, one arm for each event.
+//!
+//! A test reads those comments from the descriptors and holds this table against them.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::Checker;
+use crate::wire::{
+    limits::SPLIT_LABELS_MAX,
+    v1::{self, IdentificationMethod as Method, ReasonCode, event::Payload},
+};
+
+/// Checks a payload of an event of the case; the checker stands at the payload's field.
+pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payload) {
+    match payload {
+        Payload::CaseClosed(p) => {
+            c.choice("reason", p.reason, v1::CaseClosedReason::as_str_name);
+        }
+        Payload::CaseReopened(p) => {
+            c.identifier("closing_event_id", &mut p.closing_event_id);
+            c.choice("reason", p.reason, v1::CaseReopenedReason::as_str_name);
+        }
+        Payload::VerificationChanged(p) => {
+            c.identifier("target_event_id", &mut p.target_event_id);
+            c.choice("credibility", p.credibility, v1::Credibility::as_str_name);
+        }
+        Payload::EventDisputed(p) => {
+            c.identifier("target_event_id", &mut p.target_event_id);
+        }
+        Payload::DisputeResolved(p) => {
+            c.identifier("dispute_event_id", &mut p.dispute_event_id);
+            c.choice("outcome", p.outcome, v1::DisputeOutcome::as_str_name);
+        }
+
+        Payload::DetentionAlleged(p) => {
+            c.choice("category", p.category, v1::LegalCategory::as_str_name);
+            c.place("place", p.place.as_ref());
+        }
+        Payload::ProofOfLifeReceived(p) => {
+            c.past_date("date", &p.date);
+            c.choice("medium", p.medium, v1::ProofOfLifeMedium::as_str_name);
+        }
+        Payload::DetentionAcknowledged(p) => {
+            c.reference("authority", &p.authority);
+            c.choice(
+                "channel",
+                p.channel,
+                v1::AcknowledgementChannel::as_str_name,
+            );
+        }
+        Payload::DetentionDenied(p) => c.reference("authority", &p.authority),
+        Payload::VisitedAndRegistered(p) => {
+            c.reference("visiting_organisation", &p.visiting_organisation);
+            c.place("place", p.place.as_ref());
+            c.answer("in_private", p.in_private);
+        }
+        Payload::LegalCategoryAsserted(p) => {
+            c.choice("category", p.category, v1::LegalCategory::as_str_name);
+            c.reference("asserter", &p.asserter);
+            c.choice("basis", p.basis, v1::LegalCategoryBasis::as_str_name);
+        }
+        Payload::PlaceTransferred(p) => {
+            c.place("from_place", p.from_place.as_ref());
+            c.place("to_place", p.to_place.as_ref());
+        }
+        Payload::HospitalAdmitted(p) => c.place("place", p.place.as_ref()),
+        Payload::WhereaboutsLost(p) => {
+            c.place("last_confirmed_place", p.last_confirmed_place.as_ref());
+        }
+        Payload::ProceedingsNotified(p) => {
+            c.reference("authority", &p.authority);
+            c.choice("stage", p.stage, v1::ProceedingsStage::as_str_name);
+        }
+        Payload::ProceedingsEnded(p) => {
+            c.reference("authority", &p.authority);
+            c.choice("outcome", p.outcome, v1::ProceedingsOutcome::as_str_name);
+        }
+        Payload::ReleaseListed(p) => {
+            c.choice("basis", p.basis, v1::ReleaseBasis::as_str_name);
+            c.reference("list_reference", &p.list_reference);
+        }
+        Payload::WishesRecorded(p) => {
+            c.answer("in_private", p.in_private);
+            c.choice("outcome", p.outcome, v1::WishesOutcome::as_str_name);
+        }
+        Payload::HandoverScheduled(p) => {
+            c.reference("operation", &p.operation);
+            c.planned_date("date", &p.date);
+            c.place("place", p.place.as_ref());
+        }
+        Payload::HandoverPostponed(p) => reason(c, p.reason),
+        Payload::PersonNotPresented(p) => reason(c, p.reason),
+        Payload::HandoverCancelled(p) => reason(c, p.reason),
+        Payload::HandoverStarted(p) => {
+            c.reference("operation", &p.operation);
+            c.reference("releasing_body", &p.releasing_body);
+            c.reference("receiving_body", &p.receiving_body);
+        }
+        Payload::Released(p) => {
+            c.choice("mode", p.mode, v1::ReleaseMode::as_str_name);
+        }
+        Payload::Arrived(p) => {
+            c.choice(
+                "destination",
+                p.destination,
+                v1::ArrivalDestination::as_str_name,
+            );
+            c.place("place", p.place.as_ref());
+        }
+        Payload::Escaped(v1::Escaped {}) => {}
+        Payload::DiedInCustody(p) => {
+            c.place("place", p.place.as_ref());
+            c.reference("certifying_body", &p.certifying_body);
+        }
+        Payload::AllegationDisproved(p) => c.reference("evidence_reference", &p.evidence_reference),
+        Payload::AttestationIssued(p) => c.reference("issuer", &p.issuer),
+        Payload::FamilyContactRestored(p) => {
+            c.choice("channel", p.channel, v1::FamilyContactChannel::as_str_name);
+        }
+
+        Payload::RemainsReported(p) => c.place("site", p.site.as_ref()),
+        Payload::RemainsRecovered(p) => {
+            c.reference("label", &p.label);
+            c.place("site", p.site.as_ref());
+            c.reference("recovering_team", &p.recovering_team);
+            c.choice(
+                "completeness",
+                p.completeness,
+                v1::Completeness::as_str_name,
+            );
+        }
+        Payload::CustodyTransferred(p) => {
+            c.reference("from_custodian", &p.from_custodian);
+            c.reference("to_custodian", &p.to_custodian);
+            c.reference("seal", &p.seal);
+            c.reference("receipt", &p.receipt);
+        }
+        Payload::ExaminationStarted(p) => c.reference("examiner", &p.examiner),
+        Payload::PostMortemCompleted(p) => {
+            c.reference("examiner", &p.examiner);
+            c.reference("form_reference", &p.form_reference);
+            if p.minimum_number_of_individuals == 0 {
+                c.violation(
+                    "minimum_number_of_individuals",
+                    "is 0 or missing; give 1 or more",
+                );
+            }
+        }
+        Payload::FoundNonHuman(p) => c.reference("examiner", &p.examiner),
+        Payload::SampleTaken(p) => c.reference("barcode", &p.barcode),
+        Payload::SampleResultReceived(p) => {
+            c.reference("barcode", &p.barcode);
+            c.choice("result", p.result, v1::SampleResult::as_str_name);
+        }
+        Payload::MatchHypothesised(p) => {
+            other_case(c, "candidate_case_id", case_id, &mut p.candidate_case_id);
+            c.choice("method", p.method, Method::as_str_name);
+        }
+        Payload::MatchExcluded(p) => {
+            c.choice("method", p.method, Method::as_str_name);
+        }
+        Payload::IdentificationEstablished(p) => {
+            c.reference("authority", &p.authority);
+            methods(c, p);
+            c.reference("report_reference", &p.report_reference);
+        }
+        Payload::IdentificationRevoked(p) => {
+            c.reference("authority", &p.authority);
+            c.choice("reason", p.reason, v1::RevocationReason::as_str_name);
+            c.reference("evidence_reference", &p.evidence_reference);
+        }
+        Payload::RemainsSplit(p) => {
+            labels(c, &p.labels);
+            c.choice("basis", p.basis, Method::as_str_name);
+        }
+        Payload::RemainsReassociated(p) => {
+            other_case(c, "into_case_id", case_id, &mut p.into_case_id);
+            c.choice("basis", p.basis, Method::as_str_name);
+        }
+        Payload::FamilyInformed(p) => {
+            c.past_date("date", &p.date);
+        }
+        Payload::FamilyWishesRecorded(p) => {
+            let name = v1::LaterFindsWish::as_str_name;
+            c.choice("wish_on_later_finds", p.wish_on_later_finds, name);
+        }
+        Payload::ReturnedToParty(p) => {
+            c.reference("receiving_body", &p.receiving_body);
+            c.reference("receipt", &p.receipt);
+        }
+        Payload::HandedOverToFamily(p) => c.reference("receipt", &p.receipt),
+        Payload::BuriedUnidentified(p) => {
+            c.reference("grave_reference", &p.grave_reference);
+            c.reference("marker", &p.marker);
+        }
+        Payload::FinalDispositionRecorded(p) => c.reference("place_reference", &p.place_reference),
+
+        Payload::DisplacementRegistered(p) => {
+            c.place("origin", p.origin.as_ref());
+            c.place("current_place", p.current_place.as_ref());
+            c.members("household_size", p.household_size);
+        }
+        Payload::IntentionRecorded(p) => {
+            c.choice("option", p.option, v1::IntentionOption::as_str_name);
+        }
+        Payload::InformationProvided(p) => c.place("place", p.place.as_ref()),
+        Payload::GoAndSeeVisitHeld(p) => c.place("place", p.place.as_ref()),
+        Payload::ConditionsAssessed(p) => {
+            c.place("place", p.place.as_ref());
+            scores(c, "scores", &p.scores);
+        }
+        Payload::VoluntarinessConfirmed(p) => {
+            voluntary(c, "free", p.free);
+            voluntary(c, "informed", p.informed);
+            voluntary(c, "expressed", p.expressed);
+        }
+        Payload::ReturnScheduled(p) => {
+            c.reference("movement", &p.movement);
+            c.planned_date("date", &p.date);
+        }
+        Payload::ReturnPostponed(p) => reason(c, p.reason),
+        Payload::ReturnCancelled(p) => reason(c, p.reason),
+        Payload::Departed(p) => {
+            c.reference("movement", &p.movement);
+            c.members("members", p.members);
+        }
+        Payload::TurnedBack(p) => {
+            c.place("place", p.place.as_ref());
+            reason(c, p.reason);
+        }
+        Payload::ReturnArrived(p) => {
+            c.place("place", p.place.as_ref());
+            c.members("members", p.members);
+        }
+        Payload::SpontaneousReturn(p) => {
+            c.place("place", p.place.as_ref());
+            c.members("members", p.members);
+        }
+        Payload::ReturnMonitored(p) => scores(c, "criteria", &p.criteria),
+        Payload::ReDisplaced(p) => {
+            c.choices("drivers", &p.drivers, v1::DisplacementDriver::as_str_name);
+        }
+        Payload::SolutionAssessed(p) => {
+            c.choice("method", p.method, v1::SolutionMethod::as_str_name);
+            scores(c, "criteria", &p.criteria);
+        }
+        Payload::HouseholdSplit(p) => c.members("members", p.members),
+        Payload::ReturnWithdrawn(p) => reason(c, p.reason),
+        Payload::LastMemberDied(v1::LastMemberDied {}) => {}
+    }
+}
+
+fn reason(c: &mut Checker, number: i32) {
+    c.choice("reason", number, ReasonCode::as_str_name);
+}
+
+fn voluntary(c: &mut Checker, field: &str, answer: Option<bool>) {
+    if answer != Some(true) {
+        c.violation(
+            field,
+            "is not true; a return is confirmed as voluntary only where the decision is free, \
+             informed and expressed",
+        );
+    }
+}
+
+/// The identifier of another case than the event's own.
+fn other_case(c: &mut Checker, field: &str, case_id: Option<Uuid>, text: &mut str) {
+    let other = c.identifier(field, text);
+    if other.is_some() && other == case_id {
+        c.violation(field, "is the case of the event itself; give another case");
+    }
+}
+
+/// Methods of an identification: a primary one, or two secondary ones with the document that
+/// combines them (INTERPOL DVI). Visual recognition is secondary, so that it never identifies
+/// alone.
+fn methods(c: &mut Checker, identification: &v1::IdentificationEstablished) {
+    let numbers = &identification.methods;
+    c.choices("methods", numbers, Method::as_str_name);
+    let reference = &identification.secondary_combination_reference;
+    let primary = [Method::Fingerprint, Method::Dental, Method::Dna].map(i32::from);
+    let has_primary = numbers.iter().any(|number| primary.contains(number));
+    if !reference.is_empty() || (!has_primary && !numbers.is_empty()) {
+        c.reference("secondary_combination_reference", reference);
+    }
+    let distinct: HashSet<_> = numbers.iter().collect();
+    if !has_primary && distinct.len() == 1 {
+        c.violation(
+            "methods",
+            "hold a single secondary method; give a primary one (fingerprint, dental, DNA), or \
+             at least two secondary ones with secondary_combination_reference",
+        );
+    }
+}
+
+fn labels(c: &mut Checker, labels: &[String]) {
+    if labels.is_empty() || labels.len() > SPLIT_LABELS_MAX {
+        let count = labels.len();
+        return c.violation(
+            "labels",
+            format!("are {count}; give 1 to {SPLIT_LABELS_MAX}"),
+        );
+    }
+    let mut seen = HashSet::new();
+    for (index, label) in labels.iter().enumerate() {
+        let element = format_args!("labels[{index}]");
+        c.reference(element, label);
+        if !seen.insert(label) {
+            c.violation(element, "stands in the list already; give each label once");
+        }
+    }
+}
+
+/// Scores of the eight criteria of a durable solution, at least one, each criterion once.
+fn scores(c: &mut Checker, field: &str, scores: &[v1::CriterionScore]) {
+    if scores.is_empty() {
+        return c.violation(field, "are missing; give at least one score");
+    }
+    let mut seen = HashSet::new();
+    for (index, score) in scores.iter().enumerate() {
+        c.at(format_args!("{field}[{index}]"), |c| {
+            let name = v1::DurableSolutionCriterion::as_str_name;
+            let criterion = c.choice("criterion", score.criterion, name);
+            if criterion.is_some() && !seen.insert(score.criterion) {
+                c.violation(
+                    "criterion",
+                    "stands in the list already; give each criterion once",
+                );
+            }
+            c.choice("rating", score.rating, v1::CriterionRating::as_str_name);
+        });
+    }
+}

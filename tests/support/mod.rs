@@ -1,0 +1,351 @@
+//! Samples that the tests share: for every event type a valid event, written by hand and not from
+//! the tables in src.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use casetrail::wire::{day::Day, descriptor_pool, v1, v1::EventType as Type, v1::event::Payload};
+use prost_reflect::DynamicMessage;
+use uuid::Uuid;
+
+/// The day on which the samples arrive.
+pub fn today() -> Day {
+    Day::from_calendar(2024, 6, 1).unwrap()
+}
+
+/// A UUID that no other call in this process gives.
+pub fn fresh_uuid() -> Uuid {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    Uuid::from_u128(0x018e_0b5c_7a40_7000_8000_0000_0000_0000 | u128::from(count))
+}
+
+/// A submission of one change of a fresh case, in any version.
+pub fn submission_of(events: Vec<v1::Event>) -> v1::SubmitEventsRequest {
+    v1::SubmitEventsRequest {
+        request_id: fresh_uuid().to_string(),
+        changes: vec![v1::CaseChange {
+            case_id: fresh_uuid().to_string(),
+            expected: Some(v1::case_change::Expected::Any(true)),
+            events,
+        }],
+    }
+}
+
+/// The submission as a message whose fields can be walked by their descriptors.
+pub fn dynamic(request: &v1::SubmitEventsRequest) -> DynamicMessage {
+    let descriptor = descriptor_pool().get_message_by_name("casetrail.v1.SubmitEventsRequest");
+    let mut dynamic = DynamicMessage::new(descriptor.unwrap());
+    dynamic.transcode_from(request).unwrap();
+    dynamic
+}
+
+/// A confirmed event of the type with a fresh event_id, every must-field and every optional field
+/// but `personal`.
+pub fn valid_event(event_type: Type) -> v1::Event {
+    event_with(valid_payload(event_type))
+}
+
+/// A confirmed event with the payload and a fresh event_id.
+pub fn event_with(payload: Payload) -> v1::Event {
+    v1::Event {
+        event_id: fresh_uuid().to_string(),
+        occurred: "2024-03-05".to_owned(),
+        received_on: "2024-03-06".to_owned(),
+        source: Some(v1::Source {
+            reference: "source-17".to_owned(),
+            connection: v1::SourceConnection::Witness.into(),
+            reliability: v1::SourceReliability::LikelyReliable.into(),
+        }),
+        credibility: v1::Credibility::Confirmed.into(),
+        causation_id: fresh_uuid().to_string(),
+        personal: vec![],
+        payload: Some(payload),
+    }
+}
+
+/// A place with all its fields.
+pub fn place() -> Option<v1::Place> {
+    Some(v1::Place {
+        place_id: "place-3".to_owned(),
+        country: "XA".to_owned(),
+        district: "XA01".to_owned(),
+        unknown: false,
+    })
+}
+
+fn reference(name: &str) -> String {
+    format!("{name}:7/2024")
+}
+
+fn scores() -> Vec<v1::CriterionScore> {
+    use v1::{CriterionRating as Rating, DurableSolutionCriterion as Criterion};
+    [
+        (Criterion::Safety, Rating::Met),
+        (Criterion::Documentation, Rating::NotMet),
+    ]
+    .map(|(criterion, rating)| v1::CriterionScore {
+        criterion: criterion.into(),
+        rating: rating.into(),
+    })
+    .into()
+}
+
+/// A payload of the type with every field that it must or may have.
+pub fn valid_payload(event_type: Type) -> Payload {
+    let id = || fresh_uuid().to_string();
+    let date = || "2024-02?".to_owned();
+    let planned = || "2025-01-15/2025-02".to_owned();
+    let reason = v1::ReasonCode::Weather.into();
+    let method = v1::IdentificationMethod::Dna.into();
+    match event_type {
+        Type::Unspecified => panic!("no event is of this type"),
+        Type::CaseClosed => Payload::CaseClosed(v1::CaseClosed {
+            reason: v1::CaseClosedReason::Completed.into(),
+        }),
+        Type::CaseReopened => Payload::CaseReopened(v1::CaseReopened {
+            closing_event_id: id(),
+            reason: v1::CaseReopenedReason::WrongCase.into(),
+        }),
+        Type::VerificationChanged => Payload::VerificationChanged(v1::VerificationChanged {
+            target_event_id: id(),
+            credibility: v1::Credibility::Unlikely.into(),
+        }),
+        Type::EventDisputed => Payload::EventDisputed(v1::EventDisputed {
+            target_event_id: id(),
+        }),
+        Type::DisputeResolved => Payload::DisputeResolved(v1::DisputeResolved {
+            dispute_event_id: id(),
+            outcome: v1::DisputeOutcome::Upheld.into(),
+        }),
+        Type::DetentionAlleged => Payload::DetentionAlleged(v1::DetentionAlleged {
+            category: v1::LegalCategory::Unknown.into(),
+            place: place(),
+        }),
+        Type::ProofOfLifeReceived => Payload::ProofOfLifeReceived(v1::ProofOfLifeReceived {
+            date: date(),
+            medium: v1::ProofOfLifeMedium::Letter.into(),
+        }),
+        Type::DetentionAcknowledged => Payload::DetentionAcknowledged(v1::DetentionAcknowledged {
+            authority: reference("authority"),
+            channel: v1::AcknowledgementChannel::OfficialList.into(),
+        }),
+        Type::DetentionDenied => Payload::DetentionDenied(v1::DetentionDenied {
+            authority: reference("authority"),
+        }),
+        Type::VisitedAndRegistered => Payload::VisitedAndRegistered(v1::VisitedAndRegistered {
+            visiting_organisation: reference("organisation"),
+            place: place(),
+            in_private: Some(false),
+        }),
+        Type::LegalCategoryAsserted => Payload::LegalCategoryAsserted(v1::LegalCategoryAsserted {
+            category: v1::LegalCategory::PrisonerOfWar.into(),
+            asserter: reference("asserter"),
+            basis: v1::LegalCategoryBasis::Tribunal.into(),
+        }),
+        Type::PlaceTransferred => Payload::PlaceTransferred(v1::PlaceTransferred {
+            from_place: place(),
+            to_place: place(),
+        }),
+        Type::HospitalAdmitted => {
+            Payload::HospitalAdmitted(v1::HospitalAdmitted { place: place() })
+        }
+        Type::WhereaboutsLost => Payload::WhereaboutsLost(v1::WhereaboutsLost {
+            last_confirmed_place: place(),
+        }),
+        Type::ProceedingsNotified => Payload::ProceedingsNotified(v1::ProceedingsNotified {
+            authority: reference("court"),
+            stage: v1::ProceedingsStage::Trial.into(),
+        }),
+        Type::ProceedingsEnded => Payload::ProceedingsEnded(v1::ProceedingsEnded {
+            authority: reference("court"),
+            outcome: v1::ProceedingsOutcome::Acquitted.into(),
+        }),
+        Type::ReleaseListed => Payload::ReleaseListed(v1::ReleaseListed {
+            basis: v1::ReleaseBasis::EndOfHostilities.into(),
+            list_reference: reference("list"),
+        }),
+        Type::WishesRecorded => Payload::WishesRecorded(v1::WishesRecorded {
+            in_private: Some(true),
+            outcome: v1::WishesOutcome::Return.into(),
+        }),
+        Type::HandoverScheduled => Payload::HandoverScheduled(v1::HandoverScheduled {
+            operation: reference("operation"),
+            date: planned(),
+            place: place(),
+        }),
+        Type::HandoverPostponed => Payload::HandoverPostponed(v1::HandoverPostponed { reason }),
+        Type::PersonNotPresented => Payload::PersonNotPresented(v1::PersonNotPresented { reason }),
+        Type::HandoverCancelled => Payload::HandoverCancelled(v1::HandoverCancelled { reason }),
+        Type::HandoverStarted => Payload::HandoverStarted(v1::HandoverStarted {
+            operation: reference("operation"),
+            releasing_body: reference("releasing"),
+            receiving_body: reference("receiving"),
+        }),
+        Type::Released => Payload::Released(v1::Released {
+            mode: v1::ReleaseMode::Handover.into(),
+        }),
+        Type::Arrived => Payload::Arrived(v1::Arrived {
+            destination: v1::ArrivalDestination::OwnCountry.into(),
+            place: place(),
+        }),
+        Type::Escaped => Payload::Escaped(v1::Escaped {}),
+        Type::DiedInCustody => Payload::DiedInCustody(v1::DiedInCustody {
+            place: place(),
+            certifying_body: reference("certifier"),
+        }),
+        Type::AllegationDisproved => Payload::AllegationDisproved(v1::AllegationDisproved {
+            evidence_reference: reference("evidence"),
+        }),
+        Type::AttestationIssued => Payload::AttestationIssued(v1::AttestationIssued {
+            issuer: reference("issuer"),
+        }),
+        Type::FamilyContactRestored => Payload::FamilyContactRestored(v1::FamilyContactRestored {
+            channel: v1::FamilyContactChannel::Call.into(),
+        }),
+        Type::RemainsReported => Payload::RemainsReported(v1::RemainsReported { site: place() }),
+        Type::RemainsRecovered => Payload::RemainsRecovered(v1::RemainsRecovered {
+            label: reference("label"),
+            site: place(),
+            recovering_team: reference("team"),
+            completeness: v1::Completeness::Partial.into(),
+        }),
+        Type::CustodyTransferred => Payload::CustodyTransferred(v1::CustodyTransferred {
+            from_custodian: reference("team"),
+            to_custodian: reference("mortuary"),
+            seal: reference("seal"),
+            receipt: reference("receipt"),
+        }),
+        Type::ExaminationStarted => Payload::ExaminationStarted(v1::ExaminationStarted {
+            examiner: reference("examiner"),
+        }),
+        Type::PostMortemCompleted => Payload::PostMortemCompleted(v1::PostMortemCompleted {
+            examiner: reference("examiner"),
+            form_reference: reference("form"),
+            minimum_number_of_individuals: 1,
+        }),
+        Type::FoundNonHuman => Payload::FoundNonHuman(v1::FoundNonHuman {
+            examiner: reference("examiner"),
+        }),
+        Type::SampleTaken => Payload::SampleTaken(v1::SampleTaken {
+            barcode: reference("barcode"),
+        }),
+        Type::SampleResultReceived => Payload::SampleResultReceived(v1::SampleResultReceived {
+            barcode: reference("barcode"),
+            result: v1::SampleResult::Profile.into(),
+        }),
+        Type::MatchHypothesised => Payload::MatchHypothesised(v1::MatchHypothesised {
+            candidate_case_id: id(),
+            method,
+        }),
+        Type::MatchExcluded => Payload::MatchExcluded(v1::MatchExcluded { method }),
+        Type::IdentificationEstablished => {
+            Payload::IdentificationEstablished(v1::IdentificationEstablished {
+                authority: reference("authority"),
+                methods: vec![method, v1::IdentificationMethod::Visual.into()],
+                secondary_combination_reference: reference("combination"),
+                report_reference: reference("report"),
+            })
+        }
+        Type::IdentificationRevoked => Payload::IdentificationRevoked(v1::IdentificationRevoked {
+            authority: reference("authority"),
+            reason: v1::RevocationReason::SamplesConfused.into(),
+            evidence_reference: reference("evidence"),
+        }),
+        Type::RemainsSplit => Payload::RemainsSplit(v1::RemainsSplit {
+            labels: vec![reference("label-a"), reference("label-b")],
+            basis: method,
+        }),
+        Type::RemainsReassociated => Payload::RemainsReassociated(v1::RemainsReassociated {
+            into_case_id: id(),
+            basis: method,
+        }),
+        Type::FamilyInformed => Payload::FamilyInformed(v1::FamilyInformed { date: date() }),
+        Type::FamilyWishesRecorded => Payload::FamilyWishesRecorded(v1::FamilyWishesRecorded {
+            wish_on_later_finds: v1::LaterFindsWish::TellAtEnd.into(),
+        }),
+        Type::ReturnedToParty => Payload::ReturnedToParty(v1::ReturnedToParty {
+            receiving_body: reference("receiving"),
+            receipt: reference("receipt"),
+        }),
+        Type::HandedOverToFamily => Payload::HandedOverToFamily(v1::HandedOverToFamily {
+            receipt: reference("receipt"),
+        }),
+        Type::BuriedUnidentified => Payload::BuriedUnidentified(v1::BuriedUnidentified {
+            grave_reference: reference("grave"),
+            marker: reference("marker"),
+        }),
+        Type::FinalDispositionRecorded => {
+            Payload::FinalDispositionRecorded(v1::FinalDispositionRecorded {
+                place_reference: reference("grave"),
+            })
+        }
+        Type::DisplacementRegistered => {
+            Payload::DisplacementRegistered(v1::DisplacementRegistered {
+                origin: place(),
+                current_place: place(),
+                household_size: 6,
+            })
+        }
+        Type::IntentionRecorded => Payload::IntentionRecorded(v1::IntentionRecorded {
+            option: v1::IntentionOption::Return.into(),
+        }),
+        Type::InformationProvided => {
+            Payload::InformationProvided(v1::InformationProvided { place: place() })
+        }
+        Type::GoAndSeeVisitHeld => {
+            Payload::GoAndSeeVisitHeld(v1::GoAndSeeVisitHeld { place: place() })
+        }
+        Type::ConditionsAssessed => Payload::ConditionsAssessed(v1::ConditionsAssessed {
+            place: place(),
+            scores: scores(),
+        }),
+        Type::VoluntarinessConfirmed => {
+            Payload::VoluntarinessConfirmed(v1::VoluntarinessConfirmed {
+                free: Some(true),
+                informed: Some(true),
+                expressed: Some(true),
+            })
+        }
+        Type::ReturnScheduled => Payload::ReturnScheduled(v1::ReturnScheduled {
+            movement: reference("movement"),
+            date: planned(),
+        }),
+        Type::ReturnPostponed => Payload::ReturnPostponed(v1::ReturnPostponed { reason }),
+        Type::ReturnCancelled => Payload::ReturnCancelled(v1::ReturnCancelled { reason }),
+        Type::Departed => Payload::Departed(v1::Departed {
+            movement: reference("movement"),
+            members: 6,
+        }),
+        Type::TurnedBack => Payload::TurnedBack(v1::TurnedBack {
+            place: place(),
+            reason,
+        }),
+        Type::ReturnArrived => Payload::ReturnArrived(v1::ReturnArrived {
+            place: place(),
+            members: 4,
+        }),
+        Type::SpontaneousReturn => Payload::SpontaneousReturn(v1::SpontaneousReturn {
+            place: place(),
+            members: 4,
+        }),
+        Type::ReturnMonitored => {
+            Payload::ReturnMonitored(v1::ReturnMonitored { criteria: scores() })
+        }
+        Type::ReDisplaced => Payload::ReDisplaced(v1::ReDisplaced {
+            drivers: vec![
+                v1::DisplacementDriver::Housing.into(),
+                v1::DisplacementDriver::Disaster.into(),
+            ],
+        }),
+        Type::SolutionAssessed => Payload::SolutionAssessed(v1::SolutionAssessed {
+            method: v1::SolutionMethod::Interview.into(),
+            criteria: scores(),
+        }),
+        Type::HouseholdSplit => Payload::HouseholdSplit(v1::HouseholdSplit { members: 2 }),
+        Type::ReturnWithdrawn => Payload::ReturnWithdrawn(v1::ReturnWithdrawn { reason }),
+        Type::LastMemberDied => Payload::LastMemberDied(v1::LastMemberDied {}),
+    }
+}
