@@ -8,8 +8,10 @@
 //! | floor | module | what it is for |
 //! |---|---|---|
 //! | 0 | [`wire`] | the protocol's types, validation of what arrives, dates, record blocks |
+//! | 1 | [`domain`] | the lifecycles as tables; cases, decisions and folds, pure |
 //!
-//! The rule for an event stands in one table, in one file a kind of case: `domain::lifecycle`.
+//! The rule for an event stands in one table, in one file a kind of case: [`domain::lifecycle`].
 //! `ARCHITECTURE.md` holds the invariants, the decisions and what is deliberately absent.
 
+pub mod domain;
 pub mod wire;

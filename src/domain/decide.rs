@@ -1,0 +1,214 @@
+//! The decision: whether an event may be recorded in a case.
+//!
+//! A confirmed event is judged in its place in the order of occurrence: the lifecycle must allow it
+//! there, and must still allow every confirmed event after it that it allowed before. An allegation
+//! is accepted wherever the case was open. Events that concern the record (closing, reopening,
+//! verification, disputes) are judged by what they name.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::fact::{Effect, Fact, FactIndex, fact_of};
+use super::fold::{Image, Obstacle};
+use super::lifecycle::{self, Allowed};
+use super::rejection::Rejection;
+use super::state::CaseState;
+use crate::wire::edtf::Day;
+use crate::wire::v1::{CaseKind, CaseStatus, Credibility, EventType, event::Payload};
+use crate::wire::validate::ValidEvent;
+
+impl CaseState {
+    /// Whether `event` may be recorded in this case on the day `recorded_on`.
+    ///
+    /// # Errors
+    /// The rejection names the status where the event would stand and those that would allow it.
+    pub fn decide(&self, event: &ValidEvent, recorded_on: Day) -> Result<(), Rejection> {
+        let event_type = event.event_type();
+        let candidate = fact_of(
+            event.event(),
+            event.event_id(),
+            event.days(),
+            0,
+            recorded_on,
+            |target| self.index_of(target),
+            |_| None,
+        );
+        let kind = lifecycle::kind_of(event_type);
+        if self.version() == 0 && (kind.is_none() || candidate.opens_no_case()) {
+            return Err(Rejection::CaseNotFound { event: event_type });
+        }
+        let kind = kind.unwrap_or(self.kind());
+        if self.version() > 0 && self.kind() != kind {
+            return Err(Rejection::WrongKind {
+                event: event_type,
+                kind: self.kind(),
+            });
+        }
+        match candidate.effect {
+            Effect::Void(target) => self.decide_reopening(target),
+            Effect::Verify(target, credibility) => {
+                self.decide_verification(event_type, target, credibility)
+            }
+            Effect::Dispute(target) => self.applicable(event_type, target).map(|_| ()),
+            Effect::Resolve(dispute) => {
+                let open = self.open_disputes().contains(&dispute);
+                open.then_some(()).ok_or(Rejection::DisputeNotOpen)
+            }
+            Effect::Unresolved => Err(Rejection::TargetNotFound {
+                event: event_type,
+                target: target_of(event),
+            }),
+            _ => self.decide_in_place(kind, &candidate),
+        }
+    }
+
+    /// Whether an event that bears on the status is allowed in its place.
+    fn decide_in_place(&self, kind: CaseKind, candidate: &Fact) -> Result<(), Rejection> {
+        if self.is_last_in_order(candidate.day) {
+            return match self
+                .image()
+                .obstacle(kind, candidate, candidate.credibility)
+            {
+                Some(obstacle) => Err(rejection(
+                    self.image(),
+                    kind,
+                    candidate.event_type,
+                    obstacle,
+                )),
+                None => Ok(()),
+            };
+        }
+        let mut order = self.in_order();
+        // On the same day the one recorded later comes later, and the candidate is the latest.
+        let place = order.partition_point(|(_, fact, _)| fact.day <= candidate.day);
+        order.insert(place, (self.next_index(), candidate, candidate.credibility));
+        self.decide_sequence(kind, self.next_index(), candidate.event_type, &order)
+    }
+
+    /// Only the event that closed the case, or brought it to its end, can be named: a case is
+    /// reopened where the closing fact was wrong, and only there.
+    fn decide_reopening(&self, target: FactIndex) -> Result<(), Rejection> {
+        let named = self.fact(target).map(|fact| fact.position);
+        match self.closing_fact() {
+            None => Err(Rejection::NotClosed {
+                status: self.image().confirmed,
+            }),
+            Some(closing) if Some(closing.position) != named => {
+                Err(Rejection::NotTheClosingEvent {
+                    closing_event: closing.event_id,
+                })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Raising an event to confirmed must keep the sequence; lowering one never fails.
+    fn decide_verification(
+        &self,
+        event_type: EventType,
+        target: FactIndex,
+        credibility: Credibility,
+    ) -> Result<(), Rejection> {
+        let fact = self.applicable(event_type, target)?;
+        let now = self
+            .credibility_changed_to(target)
+            .unwrap_or(fact.credibility);
+        if now == credibility {
+            return Err(Rejection::CredibilityUnchanged { credibility });
+        }
+        if credibility != Credibility::Confirmed {
+            return Ok(());
+        }
+        let mut order = self.in_order();
+        for (index, _, credibility) in &mut order {
+            if *index == target {
+                *credibility = Credibility::Confirmed;
+            }
+        }
+        self.decide_sequence(self.kind(), target, fact.event_type, &order)
+    }
+
+    /// The fact that an event names, where it is one of the case's kind that still counts.
+    fn applicable(&self, event: EventType, target: FactIndex) -> Result<&Fact, Rejection> {
+        match self.fact(target) {
+            Some(fact) if lifecycle::is_common(fact.event_type) || self.is_voided(target) => {
+                Err(Rejection::TargetNotApplicable {
+                    event,
+                    target: fact.event_type,
+                })
+            }
+            Some(fact) => Ok(fact),
+            None => Err(Rejection::TargetNotFound {
+                event,
+                target: Uuid::nil(),
+            }),
+        }
+    }
+
+    /// Whether the lifecycle allows `candidate` in this sequence, and still allows every confirmed
+    /// fact that it allowed before.
+    fn decide_sequence(
+        &self,
+        kind: CaseKind,
+        candidate: FactIndex,
+        event: EventType,
+        order: &[(FactIndex, &Fact, Credibility)],
+    ) -> Result<(), Rejection> {
+        let broken: BTreeSet<_> = self.image().breaks.iter().collect();
+        let mut image = Image::default();
+        for (index, fact, credibility) in order {
+            if let Some(obstacle) = image.obstacle(kind, fact, *credibility) {
+                if *index == candidate {
+                    return Err(rejection(&image, kind, event, obstacle));
+                }
+                if *credibility == Credibility::Confirmed && !broken.contains(index) {
+                    return Err(Rejection::SequenceBroken {
+                        event,
+                        broken_event: fact.event_type,
+                        broken_position: fact.position,
+                        status: image.confirmed,
+                        allowed: allowed_statuses(kind, fact.event_type),
+                    });
+                }
+            }
+            image.step(kind, *index, fact, *credibility);
+        }
+        Ok(())
+    }
+}
+
+fn rejection(image: &Image, kind: CaseKind, event: EventType, obstacle: Obstacle) -> Rejection {
+    let status = image.confirmed;
+    match obstacle {
+        Obstacle::Closed => Rejection::Closed { event, status },
+        Obstacle::Status => Rejection::NotAllowed {
+            event,
+            status,
+            allowed: allowed_statuses(kind, event),
+        },
+        Obstacle::WishesMissing => Rejection::WishesMissing,
+        Obstacle::WishesDeclined => Rejection::WishesDeclined,
+        Obstacle::NoReleaseHold => Rejection::NoReleaseHold { status },
+    }
+}
+
+/// The statuses that allow an event; for CaseClosed those of an open case.
+fn allowed_statuses(kind: CaseKind, event: EventType) -> &'static [CaseStatus] {
+    match lifecycle::row(event).map(|row| row.allowed) {
+        Some(Allowed::In(statuses)) => statuses,
+        _ if lifecycle::is_common(event) => lifecycle::open_statuses(kind),
+        _ => lifecycle::statuses(kind),
+    }
+}
+
+fn target_of(event: &ValidEvent) -> Uuid {
+    let target = match event.event().payload.as_ref() {
+        Some(Payload::CaseReopened(event)) => &event.closing_event_id,
+        Some(Payload::VerificationChanged(event)) => &event.target_event_id,
+        Some(Payload::EventDisputed(event)) => &event.target_event_id,
+        Some(Payload::DisputeResolved(event)) => &event.dispute_event_id,
+        _ => return Uuid::nil(),
+    };
+    Uuid::try_parse(target).unwrap_or_default()
+}

@@ -1,0 +1,315 @@
+//! The fold: the image of a case from its facts, taken in the order of occurrence.
+//!
+//! [`Image::step`] takes one fact, and is all there is: a fact that comes last in the order is one
+//! step on, and a fact that comes late is the same steps again from the start. It never fails: a
+//! confirmed fact in a place that the lifecycle does not allow still moves the status, and the
+//! place is kept in [`Image::breaks`].
+
+use super::fact::{Effect, Fact, FactIndex, TextIndex};
+use super::lifecycle::{self, Allowed, Guard, NEW, Outcome, Row};
+use crate::wire::edtf::Day;
+use crate::wire::v1::{CaseKind, CaseStatus, Credibility, EventType, LegalCategory, WishesOutcome};
+
+/// What the facts of a case add up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Status by confirmed facts alone; [`NEW`] while there is none.
+    pub confirmed: CaseStatus,
+    /// Status by all standing facts.
+    pub reported: CaseStatus,
+    /// Whether the confirmed status is that of an allegation by nature alone: to a confirmed event
+    /// the case is then still as good as new.
+    by_hearsay: bool,
+    /// The fact that closed the case, while it is closed.
+    pub(super) closed_by: Option<FactIndex>,
+    /// The fact that brought the case to its end status, while it is at one.
+    pub(super) ended_by: Option<FactIndex>,
+    /// Confirmed facts in places that the lifecycle does not allow.
+    pub(super) breaks: Vec<FactIndex>,
+    /// True once an allegation claims more than a confirmed fact of the same or a later day shows.
+    pub(super) contradicted: bool,
+    /// Whether proceedings are notified and not ended.
+    pub(super) release_hold: bool,
+    /// The person's wishes on record.
+    pub(super) wishes: WishesOutcome,
+    /// The newest category, by confirmed facts and by allegations.
+    pub(super) category: Told<LegalCategory>,
+    /// The newest district, by confirmed facts and by allegations.
+    pub(super) district: Told<TextIndex>,
+    pub(super) label: Option<TextIndex>,
+    pub(super) custodian: Option<TextIndex>,
+    pub(super) minimum_number_of_individuals: u32,
+    pub(super) household_size: u32,
+    pub(super) members_returned: u32,
+    /// The statuses that allegations have claimed so far, by their order in the lifecycle.
+    alleged: StatusSet,
+    /// The statuses that confirmed facts of the newest day have shown.
+    shown: (Day, StatusSet),
+}
+
+/// Something that confirmed facts tell, or else allegations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told<T> {
+    confirmed: Option<T>,
+    alleged: Option<T>,
+}
+
+impl<T: Copy> Told<T> {
+    const NOTHING: Self = Self {
+        confirmed: None,
+        alleged: None,
+    };
+
+    /// What a confirmed fact told last; where none did, what an allegation told last.
+    pub(super) fn value(self) -> Option<T> {
+        self.confirmed.or(self.alleged)
+    }
+
+    fn tell(&mut self, value: T, confirmed: bool) {
+        if confirmed {
+            self.confirmed = Some(value);
+        } else {
+            self.alleged = Some(value);
+        }
+    }
+}
+
+impl Default for Image {
+    fn default() -> Self {
+        Self {
+            confirmed: NEW,
+            reported: NEW,
+            by_hearsay: false,
+            closed_by: None,
+            ended_by: None,
+            breaks: Vec::new(),
+            contradicted: false,
+            release_hold: false,
+            wishes: WishesOutcome::Unspecified,
+            category: Told::NOTHING,
+            district: Told::NOTHING,
+            label: None,
+            custodian: None,
+            minimum_number_of_individuals: 0,
+            household_size: 0,
+            members_returned: 0,
+            alleged: StatusSet::default(),
+            shown: (Day::MIN, StatusSet::default()),
+        }
+    }
+}
+
+/// Why a fact is not allowed where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// The case is closed.
+    Closed,
+    /// The status does not allow it.
+    Status,
+    /// No wishes are on record.
+    WishesMissing,
+    /// The person declines.
+    WishesDeclined,
+    /// No proceedings are notified.
+    NoReleaseHold,
+}
+
+impl Image {
+    /// Takes the next fact in the order of occurrence. `credibility` is the one it has now.
+    pub(super) fn step(
+        &mut self,
+        kind: CaseKind,
+        index: FactIndex,
+        fact: &Fact,
+        credibility: Credibility,
+    ) {
+        let confirmed = credibility == Credibility::Confirmed;
+        if confirmed && self.obstacle(kind, fact, credibility).is_some() {
+            self.breaks.push(index);
+        }
+        if fact.effect == Effect::Close {
+            self.closed_by = Some(index);
+        }
+        let Some(row) = row_in(kind, fact.event_type) else {
+            return;
+        };
+        if confirmed {
+            self.step_confirmed(kind, index, fact, row);
+        } else {
+            self.step_alleged(kind, fact, row);
+        }
+    }
+
+    /// Why a fact is not allowed as the next one; none where it is.
+    ///
+    /// A confirmed fact must be allowed by its row; an allegation is accepted wherever the case is
+    /// open. That the case exists is for the decision to see to.
+    pub(super) fn obstacle(
+        &self,
+        kind: CaseKind,
+        fact: &Fact,
+        credibility: Credibility,
+    ) -> Option<Obstacle> {
+        let closed = self.closed_by.is_some().then_some(Obstacle::Closed);
+        if fact.effect == Effect::Close {
+            return closed.or(lifecycle::is_end(self.confirmed).then_some(Obstacle::Status));
+        }
+        let row = row_in(kind, fact.event_type)?;
+        if row.allowed == Allowed::Any {
+            return None;
+        }
+        let allowed =
+            row.allowed.contains(self.confirmed) || (self.by_hearsay && row.allowed.contains(NEW));
+        if credibility != Credibility::Confirmed {
+            let ended = lifecycle::is_end(self.confirmed) && !allowed;
+            return closed.or(ended.then_some(Obstacle::Status));
+        }
+        if !allowed {
+            return Some(Obstacle::Status);
+        }
+        closed.or_else(|| self.guard(row.guard))
+    }
+
+    fn guard(&self, guard: Guard) -> Option<Obstacle> {
+        match guard {
+            Guard::ReleaseHold if !self.release_hold => Some(Obstacle::NoReleaseHold),
+            Guard::WishesNotDeclined => match self.wishes {
+                WishesOutcome::Unspecified => Some(Obstacle::WishesMissing),
+                WishesOutcome::Decline => Some(Obstacle::WishesDeclined),
+                WishesOutcome::Return | WishesOutcome::ReturnElsewhere => None,
+            },
+            Guard::None | Guard::ReleaseHold => None,
+        }
+    }
+
+    fn step_confirmed(&mut self, kind: CaseKind, index: FactIndex, fact: &Fact, row: &Row) {
+        if let Some(claim) = fact.claim {
+            self.confirmed = moved(row, self.confirmed, claim);
+            self.by_hearsay = false;
+            self.reported = self.confirmed;
+            self.ended_by = lifecycle::is_end(self.confirmed).then_some(index);
+            let shown = StatusSet::of(kind, self.confirmed);
+            if self.shown.0 != fact.day {
+                self.shown = (fact.day, StatusSet::default());
+            }
+            self.shown.1 = self.shown.1.union(shown);
+            self.contradicted |= self.alleged.goes_beyond(kind, self.confirmed);
+        }
+        if let Some(district) = fact.district {
+            self.district.tell(district, true);
+        }
+        self.take_effect(fact.effect);
+    }
+
+    fn step_alleged(&mut self, kind: CaseKind, fact: &Fact, row: &Row) {
+        if let Some(claim) = fact.claim
+            && self.confirmed == NEW
+            && lifecycle::is_allegation_by_nature(fact.event_type)
+        {
+            self.confirmed = claim;
+            self.by_hearsay = true;
+        }
+        if let Some(claim) = fact.claim {
+            self.reported = moved(row, self.reported, claim);
+            self.alleged = self.alleged.union(StatusSet::of(kind, claim));
+            if self.shown.0 == fact.day {
+                self.contradicted |= self.shown.1.is_exceeded_by(kind, claim);
+            }
+        }
+        if let Some(district) = fact.district {
+            self.district.tell(district, false);
+        }
+        if let Effect::Category(category) = fact.effect {
+            self.category.tell(category, false);
+        }
+    }
+
+    fn take_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Category(category) => self.category.tell(category, true),
+            Effect::ReleaseHold(hold) => self.release_hold = hold,
+            Effect::Wishes(outcome) => self.wishes = outcome,
+            Effect::Label(label) => self.label = Some(label),
+            Effect::Custodian(custodian) => self.custodian = Some(custodian),
+            Effect::MinimumNumberOfIndividuals(number) => {
+                self.minimum_number_of_individuals = number;
+            }
+            Effect::HouseholdSize(size) => self.household_size = size,
+            Effect::HouseholdSplit(members) => {
+                self.household_size = self.household_size.saturating_sub(members);
+            }
+            Effect::MembersReturned(members) => self.members_returned = members,
+            Effect::None
+            | Effect::Verify(..)
+            | Effect::Dispute(_)
+            | Effect::Resolve(_)
+            | Effect::Void(_)
+            | Effect::Close
+            | Effect::Unresolved => {}
+        }
+    }
+}
+
+/// The row of an event; none for a common one, and for one of an unknown type or of another kind
+/// than the case, which folds to nothing.
+fn row_in(kind: CaseKind, event: EventType) -> Option<&'static Row> {
+    (lifecycle::kind_of(event) == Some(kind)).then(|| lifecycle::row(event))?
+}
+
+/// The status after an event that claims `claim`.
+fn moved(row: &Row, status: CaseStatus, claim: CaseStatus) -> CaseStatus {
+    match row.result {
+        Outcome::ToUnless(_, further) if further.contains(&status) => status,
+        _ => claim,
+    }
+}
+
+/// A set of statuses of one kind, a bit each, in the order in which the lifecycle lists them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct StatusSet(u32);
+
+impl StatusSet {
+    fn of(kind: CaseKind, status: CaseStatus) -> Self {
+        let order = lifecycle::statuses(kind)
+            .iter()
+            .position(|known| *known == status);
+        Self(
+            order
+                .and_then(|order| 1u32.checked_shl(u32::try_from(order).ok()?))
+                .unwrap_or(0),
+        )
+    }
+
+    fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether any of these claims goes further on than `shown`, or to another end.
+    fn goes_beyond(self, kind: CaseKind, shown: CaseStatus) -> bool {
+        self.0 & beyond(kind, shown) != 0
+    }
+
+    /// Whether `claim` goes further on than any of these shown statuses, or to another end.
+    fn is_exceeded_by(self, kind: CaseKind, claim: CaseStatus) -> bool {
+        lifecycle::statuses(kind).iter().any(|shown| {
+            self.0 & Self::of(kind, *shown).0 != 0
+                && Self::of(kind, claim).goes_beyond(kind, *shown)
+        })
+    }
+}
+
+/// The statuses that lie further on than `shown`: those listed after it, or, where it is an end, the
+/// other ends.
+fn beyond(kind: CaseKind, shown: CaseStatus) -> u32 {
+    let bit = StatusSet::of(kind, shown).0;
+    if lifecycle::is_end(shown) {
+        let ends = lifecycle::statuses(kind)
+            .iter()
+            .filter(|status| lifecycle::is_end(**status))
+            .fold(0, |set, status| set | StatusSet::of(kind, *status).0);
+        ends & !bit
+    } else {
+        // All bits above `bit`; none where `shown` is no status of the kind.
+        if bit == 0 { 0 } else { !(bit | (bit - 1)) }
+    }
+}

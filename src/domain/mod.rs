@@ -1,0 +1,20 @@
+//! The pure core: what an event does to a case, and whether it may.
+//!
+//! - [`lifecycle`] holds the rules as tables, one file a kind.
+//! - [`CaseState`] is a case: its facts in the order recorded, and the [`Image`] folded from them.
+//! - [`decide`](CaseState::decide) judges an event against a case; [`fold`](CaseState::fold) takes a
+//!   record in. Whatever was decided folds to what the decision said, and folding never fails.
+//!
+//! It knows no clock, no I/O, no async and no gRPC: time is a parameter.
+
+mod decide;
+mod fact;
+mod fold;
+pub mod lifecycle;
+mod rejection;
+mod state;
+
+pub use fact::Fact;
+pub use fold::Image;
+pub use rejection::{Rejection, RejectionKind};
+pub use state::{Arrival, Before, CaseState};

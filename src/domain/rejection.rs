@@ -1,0 +1,290 @@
+//! Why an event is not allowed in a case.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::lifecycle::document::{event_name as name, kind_name, status_name};
+use crate::wire::v1::{CaseKind, CaseStatus, Credibility, EventType};
+
+/// Why an event is not allowed in a case. Display says what was wrong and what would be right; it
+/// names types, statuses, positions and ids, never content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// The case does not exist, and the event can't open one.
+    CaseNotFound {
+        /// The event.
+        event: EventType,
+    },
+    /// The event belongs to another kind of case.
+    WrongKind {
+        /// The event.
+        event: EventType,
+        /// Kind of the case.
+        kind: CaseKind,
+    },
+    /// The status does not allow the event.
+    NotAllowed {
+        /// The event.
+        event: EventType,
+        /// Status of the case where the event would stand; `New` where there is none yet.
+        status: CaseStatus,
+        /// Statuses that would allow it; `New` among them means a case without a confirmed status.
+        allowed: &'static [CaseStatus],
+    },
+    /// The case is closed.
+    Closed {
+        /// The event.
+        event: EventType,
+        /// Confirmed status of the case.
+        status: CaseStatus,
+    },
+    /// The event would be allowed in its place, but a later one then would not be.
+    SequenceBroken {
+        /// The event.
+        event: EventType,
+        /// The recorded event that would no longer be allowed.
+        broken_event: EventType,
+        /// Its position.
+        broken_position: u64,
+        /// Status that the case would have there.
+        status: CaseStatus,
+        /// Statuses that allow the recorded event.
+        allowed: &'static [CaseStatus],
+    },
+    /// A handover needs the person's wishes on record.
+    WishesMissing,
+    /// The person declines.
+    WishesDeclined,
+    /// There are no proceedings to end.
+    NoReleaseHold {
+        /// Status of the case.
+        status: CaseStatus,
+    },
+    /// The event names an event that the case does not have.
+    TargetNotFound {
+        /// The event.
+        event: EventType,
+        /// The event_id that it names.
+        target: Uuid,
+    },
+    /// A common event can't be verified or disputed, or the event no longer counts.
+    TargetNotApplicable {
+        /// The event.
+        event: EventType,
+        /// What it names.
+        target: EventType,
+    },
+    /// The target already has this credibility.
+    CredibilityUnchanged {
+        /// The credibility.
+        credibility: Credibility,
+    },
+    /// The named event did not open a dispute, or the dispute is resolved.
+    DisputeNotOpen,
+    /// The case is open, so that there is nothing to reopen.
+    NotClosed {
+        /// Status of the case.
+        status: CaseStatus,
+    },
+    /// The named event is not the one that closed or ended the case.
+    NotTheClosingEvent {
+        /// The event_id of the closing event.
+        closing_event: Uuid,
+    },
+}
+
+/// What a rejection means to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectionKind {
+    /// The case does not exist.
+    NotFound,
+    /// The state of the case does not allow it.
+    Precondition,
+}
+
+impl Rejection {
+    /// What it means to the client.
+    pub fn kind(&self) -> RejectionKind {
+        match self {
+            Self::CaseNotFound { .. } => RejectionKind::NotFound,
+            _ => RejectionKind::Precondition,
+        }
+    }
+
+    /// The reason, in UPPER_SNAKE_CASE (AIP-193).
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::CaseNotFound { .. } => "CASE_NOT_FOUND",
+            Self::WrongKind { .. } => "CASE_KIND_MISMATCH",
+            Self::NotAllowed { .. } => "EVENT_NOT_ALLOWED",
+            Self::Closed { .. } => "CASE_CLOSED",
+            Self::SequenceBroken { .. } => "SEQUENCE_BROKEN",
+            Self::WishesMissing => "WISHES_MISSING",
+            Self::WishesDeclined => "WISHES_DECLINED",
+            Self::NoReleaseHold { .. } => "NO_RELEASE_HOLD",
+            Self::TargetNotFound { .. } => "TARGET_EVENT_NOT_FOUND",
+            Self::TargetNotApplicable { .. } => "TARGET_EVENT_NOT_APPLICABLE",
+            Self::CredibilityUnchanged { .. } => "CREDIBILITY_UNCHANGED",
+            Self::DisputeNotOpen => "DISPUTE_NOT_OPEN",
+            Self::NotClosed { .. } => "CASE_NOT_CLOSED",
+            Self::NotTheClosingEvent { .. } => "NOT_THE_CLOSING_EVENT",
+        }
+    }
+
+    /// The field of the event's payload that is at fault, where it is one.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::TargetNotFound { event, .. } | Self::TargetNotApplicable { event, .. } => {
+                Some(match event {
+                    EventType::CaseReopened => "case_reopened.closing_event_id",
+                    EventType::DisputeResolved => "dispute_resolved.dispute_event_id",
+                    EventType::EventDisputed => "event_disputed.target_event_id",
+                    _ => "verification_changed.target_event_id",
+                })
+            }
+            Self::CredibilityUnchanged { .. } => Some("verification_changed.credibility"),
+            Self::DisputeNotOpen => Some("dispute_resolved.dispute_event_id"),
+            Self::NotTheClosingEvent { .. } => Some("case_reopened.closing_event_id"),
+            _ => None,
+        }
+    }
+
+    /// The status of the case where the event would stand, where the status decides.
+    pub fn status(&self) -> Option<CaseStatus> {
+        match self {
+            Self::NotAllowed { status, .. }
+            | Self::Closed { status, .. }
+            | Self::SequenceBroken { status, .. }
+            | Self::NoReleaseHold { status }
+            | Self::NotClosed { status } => Some(*status),
+            Self::WishesMissing | Self::WishesDeclined => {
+                Some(CaseStatus::DetentionHandoverScheduled)
+            }
+            _ => None,
+        }
+    }
+
+    /// The statuses that would allow the event, where the status decides.
+    pub fn allowed(&self) -> &'static [CaseStatus] {
+        match self {
+            Self::NotAllowed { allowed, .. } | Self::SequenceBroken { allowed, .. } => allowed,
+            _ => &[],
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CaseNotFound { event } => write!(
+                f,
+                "the case does not exist, and {} can't open one: open it with an event of its kind",
+                name(*event)
+            ),
+            Self::WrongKind { event, kind } => write!(
+                f,
+                "{} does not belong to a {} case",
+                name(*event),
+                kind_name(*kind)
+            ),
+            Self::NotAllowed {
+                event,
+                status,
+                allowed,
+            } => write!(
+                f,
+                "{} is not allowed in status {}; it is allowed in {}",
+                name(*event),
+                status_name(*status),
+                status_names(allowed)
+            ),
+            Self::Closed { event, status } => write!(
+                f,
+                "{} is not allowed: the case is closed in status {}; where the closing was wrong, \
+                 reopen the case first",
+                name(*event),
+                status_name(*status)
+            ),
+            Self::SequenceBroken {
+                event,
+                broken_event,
+                broken_position,
+                status,
+                allowed,
+            } => write!(
+                f,
+                "{} is not allowed where it occurred: {} at position {broken_position}, which \
+                 follows it, would then stand in status {} and is allowed in {}",
+                name(*event),
+                name(*broken_event),
+                status_name(*status),
+                status_names(allowed)
+            ),
+            Self::WishesMissing => write!(
+                f,
+                "HandoverStarted needs the person's wishes on record: record WishesRecorded first \
+                 (GC III 109)"
+            ),
+            Self::WishesDeclined => write!(
+                f,
+                "HandoverStarted is not allowed: the person declines by the wishes on record \
+                 (GC III 109)"
+            ),
+            Self::NoReleaseHold { .. } => write!(
+                f,
+                "ProceedingsEnded needs proceedings that were notified and have not ended"
+            ),
+            Self::TargetNotFound { event, target } => {
+                write!(
+                    f,
+                    "{} names event {target}, which the case does not have",
+                    name(*event)
+                )
+            }
+            Self::TargetNotApplicable { event, target } => {
+                write!(
+                    f,
+                    "{} can't name an event of type {} that concerns the record or no longer \
+                     counts",
+                    name(*event),
+                    name(*target)
+                )
+            }
+            Self::CredibilityUnchanged { credibility } => {
+                write!(
+                    f,
+                    "the event already has the credibility {}",
+                    credibility.as_str_name()
+                )
+            }
+            Self::DisputeNotOpen => {
+                write!(
+                    f,
+                    "the named event opened no dispute, or its dispute is resolved"
+                )
+            }
+            Self::NotClosed { status } => write!(
+                f,
+                "the case is open in status {}: there is nothing to reopen",
+                status_name(*status)
+            ),
+            Self::NotTheClosingEvent { closing_event } => {
+                write!(
+                    f,
+                    "the event that closed the case is {closing_event}: name that one"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+fn status_names(statuses: &[CaseStatus]) -> String {
+    statuses
+        .iter()
+        .map(|status| status_name(*status))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

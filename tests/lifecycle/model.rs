@@ -1,0 +1,361 @@
+//! What a case is, by the words of the domain: a naive model that keeps the events as they came and
+//! works everything out from the start each time it is asked.
+
+use casetrail::wire::v1::{
+    CaseStatus, ContestedCause, Credibility, EventType as E, LegalCategory, WishesOutcome,
+};
+use uuid::Uuid;
+
+use super::catalogue::{
+    self, Guard, Lifecycle, NEW, Result, Row, is_further_on, lets_handover_start, lifecycle_of,
+    row_of,
+};
+
+/// An event as the model knows it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub position: u64,
+    pub id: Uuid,
+    /// The latest day on which it can have happened, never later than that of its recording.
+    pub day: i32,
+    pub event: E,
+    pub credibility: Credibility,
+    pub claim: Option<CaseStatus>,
+    /// The event that it names, and the credibility that it gives it.
+    pub names: Option<Uuid>,
+    pub gives: Credibility,
+    pub wishes: WishesOutcome,
+    pub category: Option<LegalCategory>,
+}
+
+/// A case as a list of events.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub entries: Vec<Entry>,
+}
+
+/// What the events add up to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    pub reported: CaseStatus,
+    pub confirmed: CaseStatus,
+    pub closed: bool,
+    pub closing_event: Option<Uuid>,
+    pub causes: Vec<ContestedCause>,
+    pub open_disputes: Vec<Uuid>,
+    pub release_hold: bool,
+    pub wishes: WishesOutcome,
+    pub category: LegalCategory,
+}
+
+/// Why an event is refused; of a place in the sequence also the status there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    pub reason: &'static str,
+    pub status: Option<CaseStatus>,
+    /// The event at which the sequence breaks.
+    pub breaks_at: Option<u64>,
+}
+
+/// A standing event in its place.
+struct Place<'a> {
+    entry: &'a Entry,
+    credibility: Credibility,
+    /// The confirmed status before it.
+    status: CaseStatus,
+    /// The confirmed status after it.
+    left: CaseStatus,
+    misfit: Option<&'static str>,
+}
+
+/// The case between two events.
+struct Now {
+    /// The confirmed status is that of hearsay alone.
+    by_hearsay: bool,
+    reported: CaseStatus,
+    confirmed: CaseStatus,
+    closed_by: Option<Uuid>,
+    ended_by: Option<Uuid>,
+    release_hold: bool,
+    wishes: WishesOutcome,
+}
+
+impl Model {
+    pub fn lifecycle(&self) -> Option<&'static Lifecycle> {
+        lifecycle_of(self.entries.first()?.event)
+    }
+
+    pub fn told(&self) -> Told {
+        let (places, now) = self.walk();
+        let open_disputes = self.open_disputes();
+        let broken = |place: &Place| is_confirmed(place) && place.misfit.is_some();
+        let causes = [
+            (!open_disputes.is_empty(), ContestedCause::OpenDispute),
+            (
+                contradicted(&places),
+                ContestedCause::ContradictedAllegation,
+            ),
+            (places.iter().any(broken), ContestedCause::BrokenSequence),
+        ];
+        let category = |confirmed: bool| {
+            let mut newest = places.iter().rev();
+            newest.find_map(|p| p.entry.category.filter(|_| is_confirmed(p) == confirmed))
+        };
+        Told {
+            reported: now.reported,
+            confirmed: now.confirmed,
+            closed: now.closed_by.is_some(),
+            closing_event: now.closed_by.or(now.ended_by),
+            causes: causes.iter().filter(|c| c.0).map(|c| c.1).collect(),
+            open_disputes,
+            release_hold: now.release_hold,
+            wishes: now.wishes,
+            category: category(true)
+                .or(category(false))
+                .unwrap_or(LegalCategory::Unspecified),
+        }
+    }
+
+    /// Positions of the confirmed events that stand where the tables don't allow them.
+    pub fn broken(&self) -> Vec<u64> {
+        let (places, _) = self.walk();
+        let broken = places
+            .iter()
+            .filter(|p| is_confirmed(p) && p.misfit.is_some());
+        broken.map(|place| place.entry.position).collect()
+    }
+
+    /// Whether an event may be recorded; its entry has the position that it would get.
+    pub fn judge(&self, candidate: &Entry) -> Option<Refusal> {
+        let refused = |reason| {
+            Some(Refusal {
+                reason,
+                status: None,
+                breaks_at: None,
+            })
+        };
+        let row = row_of(candidate.event);
+        if self.entries.is_empty() {
+            let any = row.is_none_or(|row| row.allowed.is_none());
+            let is_confirmed = candidate.credibility == Credibility::Confirmed;
+            if any && is_confirmed {
+                return refused("CASE_NOT_FOUND");
+            }
+        } else if let Some(other) = lifecycle_of(candidate.event)
+            && Some(other.kind) != self.lifecycle().map(|lifecycle| lifecycle.kind)
+        {
+            return refused("CASE_KIND_MISMATCH");
+        }
+        let named = candidate.names.map(|id| self.entry(id));
+        if let Some(None) = named {
+            return refused("TARGET_EVENT_NOT_FOUND");
+        }
+        let named = named.flatten();
+        match (candidate.event, named) {
+            (E::CaseReopened, Some(named)) => match self.told().closing_event {
+                None => refused("CASE_NOT_CLOSED"),
+                Some(closing) if closing != named.id => refused("NOT_THE_CLOSING_EVENT"),
+                Some(_) => None,
+            },
+            (E::DisputeResolved, Some(named)) => {
+                let open = self.open_disputes().contains(&named.id);
+                if open {
+                    None
+                } else {
+                    refused("DISPUTE_NOT_OPEN")
+                }
+            }
+            (E::EventDisputed | E::VerificationChanged, Some(named))
+                if row_of(named.event).is_none() || self.no_longer_counts(named.id) =>
+            {
+                refused("TARGET_EVENT_NOT_APPLICABLE")
+            }
+            (E::EventDisputed, Some(_)) => None,
+            (E::VerificationChanged, Some(named)) => {
+                if self.credibility_now(named) == candidate.gives {
+                    refused("CREDIBILITY_UNCHANGED")
+                } else if candidate.gives == Credibility::Confirmed {
+                    self.judge_sequence(candidate, named.position)
+                } else {
+                    None
+                }
+            }
+            _ => self.judge_sequence(candidate, candidate.position),
+        }
+    }
+
+    /// Whether the sequence with the candidate in it lets the event of that position stand, and
+    /// every confirmed event that it let stand before.
+    fn judge_sequence(&self, candidate: &Entry, position: u64) -> Option<Refusal> {
+        let before = self.broken();
+        let mut with = self.clone();
+        with.entries.push(candidate.clone());
+        let (places, _) = with.walk();
+        places.iter().find_map(|place| {
+            let reason = place.misfit?;
+            let itself = place.entry.position == position;
+            let newly = is_confirmed(place) && !before.contains(&place.entry.position);
+            (itself || newly).then_some(Refusal {
+                reason: if itself { reason } else { "SEQUENCE_BROKEN" },
+                status: Some(place.status),
+                breaks_at: (!itself).then_some(place.entry.position),
+            })
+        })
+    }
+
+    fn entry(&self, id: Uuid) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == id)
+    }
+
+    fn no_longer_counts(&self, id: Uuid) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.event == E::CaseReopened && entry.names == Some(id))
+    }
+
+    fn credibility_now(&self, entry: &Entry) -> Credibility {
+        let mut newest = self.entries.iter().rev();
+        newest
+            .find(|e| e.event == E::VerificationChanged && e.names == Some(entry.id))
+            .map_or(entry.credibility, |verification| verification.gives)
+    }
+
+    fn open_disputes(&self) -> Vec<Uuid> {
+        let opens = |entry: &&Entry| match entry.event {
+            E::EventDisputed => true,
+            event => {
+                row_of(event).is_some_and(|row| row.result == Result::Contested)
+                    && self.credibility_now(entry) == Credibility::Confirmed
+                    && !self.no_longer_counts(entry.id)
+            }
+        };
+        let resolved = |entry: &&Entry| {
+            let mut entries = self.entries.iter();
+            entries.any(|e| e.event == E::DisputeResolved && e.names == Some(entry.id))
+        };
+        let disputes = self.entries.iter().filter(opens);
+        disputes.filter(|d| !resolved(d)).map(|d| d.id).collect()
+    }
+
+    /// The standing events in the order of occurrence, each where it stands.
+    fn walk(&self) -> (Vec<Place<'_>>, Now) {
+        let standing = self.entries.iter();
+        let mut order: Vec<_> = standing
+            .filter(|entry| !self.no_longer_counts(entry.id))
+            .collect();
+        order.sort_by_key(|entry| (entry.day, entry.position));
+        let mut now = Now {
+            by_hearsay: false,
+            reported: NEW,
+            confirmed: NEW,
+            closed_by: None,
+            ended_by: None,
+            release_hold: false,
+            wishes: WishesOutcome::Unspecified,
+        };
+        let mut places = Vec::new();
+        for entry in order {
+            let credibility = self.credibility_now(entry);
+            let (status, misfit) = (now.confirmed, now.misfit(entry, credibility));
+            now.take(entry, credibility);
+            places.push(Place {
+                entry,
+                credibility,
+                status,
+                left: now.confirmed,
+                misfit,
+            });
+        }
+        (places, now)
+    }
+}
+
+impl Now {
+    /// Why the tables don't allow the event here.
+    fn misfit(&self, entry: &Entry, credibility: Credibility) -> Option<&'static str> {
+        let closed = self.closed_by.is_some().then_some("CASE_CLOSED");
+        let ended = catalogue::is_end(self.confirmed);
+        let refused = Some("EVENT_NOT_ALLOWED");
+        let Some(row) = row_of(entry.event) else {
+            if entry.event != E::CaseClosed {
+                return None;
+            }
+            return if ended && closed.is_none() {
+                refused
+            } else {
+                closed
+            };
+        };
+        let is_confirmed = credibility == Credibility::Confirmed;
+        row.allowed.as_ref()?;
+        if is_confirmed {
+            let as_good_as_new = self.by_hearsay && row.allows(NEW);
+            if !row.allows(self.confirmed) && !as_good_as_new {
+                return refused;
+            }
+            return closed.or_else(|| self.guards(row));
+        }
+        match closed {
+            None if ended && !row.allows(self.confirmed) => refused,
+            closed => closed,
+        }
+    }
+
+    fn guards(&self, row: &Row) -> Option<&'static str> {
+        match row.guard {
+            Guard::ReleaseHold if !self.release_hold => Some("NO_RELEASE_HOLD"),
+            Guard::WishesNotDeclined if self.wishes == WishesOutcome::Unspecified => {
+                Some("WISHES_MISSING")
+            }
+            Guard::WishesNotDeclined if !lets_handover_start(self.wishes) => {
+                Some("WISHES_DECLINED")
+            }
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, entry: &Entry, credibility: Credibility) {
+        if entry.event == E::CaseClosed {
+            self.closed_by = Some(entry.id);
+        }
+        let Some(row) = row_of(entry.event) else {
+            return;
+        };
+        if credibility == Credibility::Confirmed {
+            if entry.claim.is_some() {
+                self.confirmed = row.moved(self.confirmed, entry.claim);
+                self.reported = self.confirmed;
+                self.by_hearsay = false;
+                self.ended_by = catalogue::is_end(self.confirmed).then_some(entry.id);
+            }
+            match entry.event {
+                E::ProceedingsNotified => self.release_hold = true,
+                E::ProceedingsEnded => self.release_hold = false,
+                E::WishesRecorded => self.wishes = entry.wishes,
+                _ => {}
+            }
+        } else {
+            let by_nature = matches!(entry.event, E::DetentionAlleged | E::RemainsReported);
+            if by_nature && self.confirmed == NEW {
+                self.confirmed = entry.claim.unwrap();
+                self.by_hearsay = true;
+            }
+            self.reported = row.moved(self.reported, entry.claim);
+        }
+    }
+}
+
+fn is_confirmed(place: &Place) -> bool {
+    place.credibility == Credibility::Confirmed
+}
+
+/// Some allegation claims a status further on, or another end, than a confirmed event of the same
+/// or a later day has left.
+fn contradicted(places: &[Place]) -> bool {
+    let alleged = |place: &&Place| !is_confirmed(place) && place.entry.claim.is_some();
+    let shows = |place: &&Place| is_confirmed(place) && place.entry.claim.is_some();
+    places.iter().filter(alleged).any(|allegation| {
+        let claimed = allegation.entry.claim.unwrap();
+        let mut shown = places.iter().filter(shows);
+        shown.any(|p| p.entry.day >= allegation.entry.day && is_further_on(claimed, p.left))
+    })
+}

@@ -1,0 +1,441 @@
+//! Random histories, held against the model: events that fit and events that don't, of every
+//! credibility, on days that go back and forth, verified, disputed, closed and reopened.
+
+use std::collections::BTreeSet;
+
+use casetrail::domain::{CaseState, Rejection};
+use casetrail::wire::day::Day;
+use casetrail::wire::v1::{
+    CaseStatus, Credibility, Event, EventType as E, WishesOutcome, event::Payload,
+};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use uuid::Uuid;
+
+use super::case::{
+    Telling, TestCase, alleged, confirmed, disputed, event_of, reopened, resolved,
+    stored_and_restored, verified, wishes,
+};
+use super::catalogue::{
+    Claim, DETENTION, LIFECYCLES, Lifecycle, REMAINS, RETURN, lifecycle_of, row_of,
+};
+use super::history::{Attempt, Step, When, any_record, credibility, history};
+use super::model::{Entry, Model, Refusal};
+use super::support::fresh_uuid;
+
+const CASES: u32 = 300;
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: CASES,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_detention_is_what_the_model_says(history in history()) {
+        Run::new(&DETENTION).decided(&history);
+    }
+
+    #[test]
+    fn remains_are_what_the_model_says(history in history()) {
+        Run::new(&REMAINS).decided(&history);
+    }
+
+    #[test]
+    fn a_return_is_what_the_model_says(history in history()) {
+        Run::new(&RETURN).decided(&history);
+    }
+
+    #[test]
+    fn what_nobody_decided_folds_as_the_model_says(kind in 0..3usize, history in history()) {
+        Run::new(LIFECYCLES[kind]).forced(&history);
+    }
+
+    #[test]
+    fn any_order_of_arrival_folds_to_the_same_standing(
+        kind in 0..3usize,
+        choices in prop::collection::vec((any::<Index>(), credibility()), 1..12),
+        arrival in Just(()).prop_perturb(|(), mut random| random.next_u64()),
+    ) {
+        arrivals_fold_alike(LIFECYCLES[kind], &choices, arrival);
+    }
+
+    #[test]
+    fn folding_takes_any_record(records in prop::collection::vec(any_record(), 1..30)) {
+        let mut case = CaseState::new(fresh_uuid());
+        for (position, record) in (0..).zip(&records) {
+            case.fold(position * 3, record);
+            prop_assert_eq!(case.version(), position + 1);
+            prop_assert_eq!(case.last_position(), Some(position * 3));
+            prop_assert_eq!(&stored_and_restored(&case), &case);
+        }
+        let mut again = CaseState::new(case.case_id());
+        for (position, record) in (0..).zip(&records) {
+            again.fold(position * 3, record);
+        }
+        prop_assert_eq!(again.to_case(), case.to_case());
+    }
+}
+
+/// The case and the model, side by side.
+struct Run {
+    lifecycle: &'static Lifecycle,
+    case: TestCase,
+    model: Model,
+}
+
+impl Run {
+    fn new(lifecycle: &'static Lifecycle) -> Self {
+        Self {
+            lifecycle,
+            case: TestCase::new(),
+            model: Model::default(),
+        }
+    }
+
+    /// Submits every step: both decide alike, and stand alike.
+    fn decided(&mut self, history: &[Step]) {
+        for step in history {
+            let (event, entry) = self.event(step);
+            let refusal = self.model.judge(&entry);
+            let before = (self.case.confirmed(), self.model.broken());
+            let answer = self.case.submit(event);
+            assert_eq!(
+                answer.as_ref().err().map(as_refusal),
+                refusal,
+                "{entry:?} after {:#?}",
+                self.model.entries
+            );
+            if answer.is_ok() {
+                self.model.entries.push(entry.clone());
+                self.assert_consequences(&entry, &before.1, before.0);
+            }
+            self.assert_stands_alike();
+        }
+    }
+
+    /// Takes every step in without a decision, as the fold of a log does.
+    fn forced(&mut self, history: &[Step]) {
+        for step in history {
+            let (event, entry) = self.event(step);
+            let foreign = lifecycle_of(entry.event).map(|l| l.kind) != Some(self.lifecycle.kind);
+            // What a common event means that nobody would have let through is nobody's business.
+            if foreign && self.model.judge(&entry).is_some() {
+                continue;
+            }
+            self.case.force(event);
+            self.model.entries.push(entry);
+            self.assert_stands_alike();
+        }
+    }
+
+    /// What was accepted broke nothing, and moved the confirmed status only if it is confirmed.
+    fn assert_consequences(&self, entry: &Entry, broken: &[u64], confirmed: CaseStatus) {
+        let lowers = entry.event == E::VerificationChanged && entry.gives != Credibility::Confirmed;
+        if !lowers && entry.event != E::CaseReopened {
+            let now = self.model.broken();
+            assert!(
+                now.iter().all(|p| broken.contains(p)),
+                "{entry:?} broke {now:?}"
+            );
+        }
+        let by_nature = matches!(entry.event, E::DetentionAlleged | E::RemainsReported);
+        if entry.credibility != Credibility::Confirmed && !by_nature {
+            assert_eq!(self.case.confirmed(), confirmed);
+        }
+    }
+
+    fn assert_stands_alike(&self) {
+        if !self.case.exists() {
+            return;
+        }
+        let (told, case) = (self.model.told(), self.case.case());
+        let standing = case.standing.clone().unwrap();
+        let context = || format!("after {:#?}", self.model.entries);
+        assert_eq!(standing.kind(), self.lifecycle.kind);
+        assert_eq!(standing.confirmed(), told.confirmed, "{}", context());
+        assert_eq!(standing.reported(), told.reported, "{}", context());
+        assert_eq!(standing.closed, told.closed, "{}", context());
+        assert_eq!(standing.category(), told.category, "{}", context());
+        assert_eq!(self.case.contested(), told.causes, "{}", context());
+        let closing = told.closing_event.map(|id| id.to_string());
+        assert_eq!(case.closing_event_id, closing.unwrap_or_default());
+        let disputes: Vec<_> = told.open_disputes.iter().map(Uuid::to_string).collect();
+        assert_eq!(case.open_disputes, disputes, "{}", context());
+        let detail = self.case.detention();
+        assert_eq!(detail.release_hold, told.release_hold, "{}", context());
+        assert_eq!(detail.wishes(), told.wishes, "{}", context());
+    }
+
+    fn event(&mut self, step: &Step) -> (Event, Entry) {
+        self.case.recorded_on = self.case.recorded_on.plus(step.days_later);
+        let recorded_on = self.case.recorded_on;
+        let (event, claim) = self.what(&step.attempt);
+        let (occurred, latest) = when_occurred(step.when, recorded_on);
+        let event = event.on(&occurred);
+        let mut entry = Entry {
+            position: self.case.next_position(),
+            id: event.event_id.parse().unwrap(),
+            day: latest.0.min(recorded_on.0),
+            event: claim.event,
+            credibility: event.credibility(),
+            claim: claim.status,
+            names: None,
+            gives: Credibility::Unspecified,
+            wishes: WishesOutcome::Unspecified,
+            category: None,
+        };
+        match event.payload.as_ref().unwrap() {
+            Payload::CaseReopened(reopened) => {
+                entry.names = reopened.closing_event_id.parse().ok();
+            }
+            Payload::VerificationChanged(verified) => {
+                entry.names = verified.target_event_id.parse().ok();
+                entry.gives = verified.credibility();
+            }
+            Payload::EventDisputed(disputed) => {
+                entry.names = disputed.target_event_id.parse().ok();
+            }
+            Payload::DisputeResolved(resolved) => {
+                entry.names = resolved.dispute_event_id.parse().ok();
+            }
+            Payload::WishesRecorded(wishes) => entry.wishes = wishes.outcome(),
+            Payload::DetentionAlleged(alleged) => entry.category = Some(alleged.category()),
+            Payload::LegalCategoryAsserted(asserted) => {
+                entry.category = Some(asserted.category());
+            }
+            _ => {}
+        }
+        (event, entry)
+    }
+
+    fn what(&self, attempt: &Attempt) -> (Event, Claim) {
+        let common = |event: Event, event_type| (event, Claim::of(event_type));
+        let told = self.model.told();
+        match attempt {
+            Attempt::Fitting(index, credibility) => {
+                let fits = |claim: &Claim| {
+                    let row = row_of(claim.event).unwrap();
+                    row.allows(told.confirmed) && (self.case.exists() || row.allowed.is_some())
+                };
+                let claims: Vec<_> = self.lifecycle.claims().into_iter().filter(fits).collect();
+                self.said(index, claims, *credibility)
+            }
+            Attempt::Onward(index, credibility) => {
+                self.said(index, self.onward(told.confirmed), *credibility)
+            }
+            // A case stays of the kind that its first event gives it.
+            Attempt::Foreign(index, credibility) if self.case.exists() => {
+                let all = LIFECYCLES.iter().flat_map(|lifecycle| lifecycle.claims());
+                self.said(index, all.collect(), *credibility)
+            }
+            Attempt::Any(index, credibility) | Attempt::Foreign(index, credibility) => {
+                self.said(index, self.lifecycle.claims(), *credibility)
+            }
+            Attempt::Wishes(index, credibility) if self.lifecycle.kind == DETENTION.kind => {
+                let outcomes = [
+                    WishesOutcome::Return,
+                    WishesOutcome::ReturnElsewhere,
+                    WishesOutcome::Decline,
+                ];
+                let event = wishes(*index.get(&outcomes)).held(*credibility);
+                common(event, E::WishesRecorded)
+            }
+            Attempt::Wishes(index, credibility) => {
+                self.said(index, self.lifecycle.claims(), *credibility)
+            }
+            Attempt::Closed => common(confirmed(E::CaseClosed), E::CaseClosed),
+            Attempt::ReopenedRightly => {
+                let closing = told.closing_event.unwrap_or_else(fresh_uuid);
+                common(reopened(closing), E::CaseReopened)
+            }
+            Attempt::Reopened(index) => common(reopened(self.named(index)), E::CaseReopened),
+            Attempt::Verified(index, credibility) => common(
+                verified(self.named(index), *credibility),
+                E::VerificationChanged,
+            ),
+            Attempt::Disputed(index) => common(disputed(self.named(index)), E::EventDisputed),
+            Attempt::ResolvedRightly(index) if !told.open_disputes.is_empty() => {
+                let dispute = *index.get(&told.open_disputes);
+                common(resolved(dispute), E::DisputeResolved)
+            }
+            Attempt::ResolvedRightly(index) | Attempt::Resolved(index) => {
+                common(resolved(self.named(index)), E::DisputeResolved)
+            }
+        }
+    }
+
+    /// The claims that lead from a status to one of the next two open ones that it can lead to.
+    fn onward(&self, status: CaseStatus) -> Vec<Claim> {
+        let open = self.lifecycle.open();
+        let place = |status| open.iter().position(|listed| *listed == status);
+        let leads = |claim: &Claim| {
+            let row = row_of(claim.event).unwrap();
+            let to = place(claim.status?)?;
+            let allowed = row.allowed.as_ref()?.contains(&status);
+            (allowed && place(status).is_none_or(|from| from < to)).then_some(to)
+        };
+        let mut claims = self.lifecycle.claims();
+        claims.retain(|claim| leads(claim).is_some());
+        claims.sort_by_key(leads);
+        claims.truncate(2);
+        claims
+    }
+
+    fn said(&self, index: &Index, claims: Vec<Claim>, credibility: Credibility) -> (Event, Claim) {
+        // Nothing fits at some ends: then anything will do.
+        let claims = if claims.is_empty() {
+            self.lifecycle.claims()
+        } else {
+            claims
+        };
+        let claim = index.get(&claims).clone();
+        (event_of(&claim).held(credibility), claim)
+    }
+
+    /// An event of the case, or one that it does not have.
+    fn named(&self, index: &Index) -> Uuid {
+        let mut known: Vec<_> = self.model.entries.iter().map(|entry| entry.id).collect();
+        known.push(fresh_uuid());
+        *index.get(&known)
+    }
+}
+
+/// The words, and the latest day that they mean.
+fn when_occurred(when: When, today: Day) -> (String, Day) {
+    let ago = |days: i32| today.plus(-days);
+    match when {
+        When::Today => (today.to_string(), today),
+        When::Tomorrow => (ago(-1).to_string(), ago(-1)),
+        When::DaysAgo(days) => (ago(days).to_string(), ago(days)),
+        When::Between(from, length) => {
+            let (begin, end) = (ago(from), ago(from).plus(length));
+            (format!("{begin}/{end}"), end)
+        }
+        When::SinceDaysAgo(days) => (format!("{}/..", ago(days)), Day::MAX),
+    }
+}
+
+fn as_refusal(rejection: &Rejection) -> Refusal {
+    let breaks_at = match rejection {
+        Rejection::SequenceBroken {
+            broken_position, ..
+        } => Some(*broken_position),
+        _ => None,
+    };
+    let of_a_place = matches!(
+        rejection.reason(),
+        "EVENT_NOT_ALLOWED"
+            | "CASE_CLOSED"
+            | "SEQUENCE_BROKEN"
+            | "NO_RELEASE_HOLD"
+            | "WISHES_MISSING"
+            | "WISHES_DECLINED"
+    );
+    Refusal {
+        reason: rejection.reason(),
+        status: rejection.status().filter(|_| of_a_place),
+        breaks_at,
+    }
+}
+
+/// The same events, each on a day of its own, fold to the same standing in the order in which they
+/// occurred and in a shuffled one.
+fn arrivals_fold_alike(lifecycle: &Lifecycle, choices: &[(Index, Credibility)], seed: u64) {
+    let claims = lifecycle.claims();
+    let events: Vec<_> = (0..)
+        .zip(choices)
+        .map(|(day, (index, credibility))| {
+            let event = event_of(index.get(&claims)).held(*credibility);
+            event.on_day(day)
+        })
+        .collect();
+    let mut shuffled = events.clone();
+    let mut state = seed;
+    for index in (1..shuffled.len()).rev() {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        shuffled.swap(index, (state >> 33) as usize % (index + 1));
+    }
+    let folded = |events: Vec<Event>| {
+        let mut case = TestCase::new();
+        for event in events {
+            case.force(event);
+        }
+        let Some(detail) = case.case().detail else {
+            panic!("a case of no kind")
+        };
+        (case.state.standing(), case.contested(), detail)
+    };
+    assert_eq!(folded(events), folded(shuffled));
+}
+
+#[test]
+fn the_random_histories_reach_every_refusal_every_cause_and_every_event() {
+    let mut random = TestRunner::deterministic();
+    let mut reached = BTreeSet::new();
+    for lifecycle in LIFECYCLES {
+        for _ in 0..CASES {
+            let history = history().new_tree(&mut random).unwrap().current();
+            let mut run = Run::new(lifecycle);
+            for step in &history {
+                let (event, entry) = run.event(step);
+                match run.case.submit(event) {
+                    Err(rejection) => {
+                        reached.insert(rejection.reason().to_owned());
+                    }
+                    Ok(_) => {
+                        reached.insert(entry.event.as_str_name().to_owned());
+                        reached.insert(run.case.confirmed().as_str_name().to_owned());
+                        run.model.entries.push(entry);
+                    }
+                }
+                let causes = run.case.contested().into_iter();
+                reached.extend(causes.map(|cause| cause.as_str_name().to_owned()));
+            }
+        }
+    }
+    let statuses = LIFECYCLES.iter().flat_map(|lifecycle| lifecycle.statuses());
+    let events = casetrail::wire::event_type::ALL.iter();
+    let reasons = [
+        "CASE_CLOSED",
+        "CASE_KIND_MISMATCH",
+        "CASE_NOT_CLOSED",
+        "CASE_NOT_FOUND",
+        "CREDIBILITY_UNCHANGED",
+        "DISPUTE_NOT_OPEN",
+        "EVENT_NOT_ALLOWED",
+        "NOT_THE_CLOSING_EVENT",
+        "NO_RELEASE_HOLD",
+        "SEQUENCE_BROKEN",
+        "TARGET_EVENT_NOT_APPLICABLE",
+        "TARGET_EVENT_NOT_FOUND",
+        "WISHES_DECLINED",
+        "WISHES_MISSING",
+        "CONTESTED_CAUSE_OPEN_DISPUTE",
+        "CONTESTED_CAUSE_CONTRADICTED_ALLEGATION",
+        "CONTESTED_CAUSE_BROKEN_SEQUENCE",
+    ];
+    let expected = reasons.into_iter();
+    let expected = expected.chain(statuses.map(|status| status.as_str_name()));
+    let expected = expected.chain(events.map(|event| event.as_str_name()));
+    let missed: Vec<_> = expected.filter(|name| !reached.contains(*name)).collect();
+    assert_eq!(missed, Vec::<&str>::new());
+}
+
+#[test]
+fn a_record_of_another_kind_folds_to_nothing() {
+    let mut case = TestCase::new();
+    case.record(confirmed(E::DetentionAlleged));
+    let standing = case.state.standing();
+    case.force(alleged(E::RemainsRecovered));
+    assert_eq!(case.state.standing(), standing);
+}
