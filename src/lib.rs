@@ -9,9 +9,11 @@
 //! |---|---|---|
 //! | 0 | [`wire`] | the protocol's types, validation of what arrives, dates, record blocks |
 //! | 1 | [`domain`] | the lifecycles as tables; cases, decisions and folds, pure |
+//! | 1 | [`log`] | the append-only log: its contract, the engine on sled, a reference engine |
 //!
 //! The rule for an event stands in one table, in one file a kind of case: [`domain::lifecycle`].
 //! `ARCHITECTURE.md` holds the invariants, the decisions and what is deliberately absent.
 
 pub mod domain;
+pub mod log;
 pub mod wire;
