@@ -10,10 +10,14 @@
 //! | 0 | [`wire`] | the protocol's types, validation of what arrives, dates, record blocks |
 //! | 1 | [`domain`] | the lifecycles as tables; cases, decisions and folds, pure |
 //! | 1 | [`log`] | the append-only log: its contract, the engine on sled, a reference engine |
+//! | 2 | [`view`] | what the log adds up to, in memory, and its snapshots |
+//! | 3 | [`ledger`] | the writer: from submissions to durable records and answers |
 //!
 //! The rule for an event stands in one table, in one file a kind of case: [`domain::lifecycle`].
 //! `ARCHITECTURE.md` holds the invariants, the decisions and what is deliberately absent.
 
 pub mod domain;
+pub mod ledger;
 pub mod log;
+pub mod view;
 pub mod wire;

@@ -1,0 +1,345 @@
+//! A batch: the submissions of one commit, judged one after the other. Later ones see earlier ones.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use super::Recorder;
+use super::error::SubmitError;
+use crate::domain::{Arrival, Before, CaseState};
+use crate::log::COMMIT_BYTES_MAX;
+use crate::view::{Committed, Views};
+use crate::wire::block::{BlockBuilder, RecordBlock};
+use crate::wire::event_type;
+use crate::wire::limits::{RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX};
+use crate::wire::moment::Moment;
+use crate::wire::v1::{CaseChangeResult, Record, SubmitEventsResponse};
+use crate::wire::validate::{Change, Expected, Submission, ValidEvent};
+
+/// The most bytes that the service adds to an event in its record: ids, the two standings, the
+/// organisation and the actor, each at most 128 bytes of text and their framing.
+const RECORD_OVERHEAD_BYTES_MAX: usize = 2 * 1024;
+
+/// A batch takes no further submission beyond this size, so that the largest one still fits.
+const FULL_BYTES: usize =
+    COMMIT_BYTES_MAX - SUBMISSION_BYTES_MAX - SUBMISSION_EVENTS_MAX * RECORD_OVERHEAD_BYTES_MAX;
+
+/// The most submissions of one batch: enough for the disk to be the limit, few enough that the
+/// first one does not wait long for the last one's decision.
+const FULL_SUBMISSIONS: usize = 1_024;
+
+/// Submissions that are judged and not yet durable.
+pub(super) struct Batch<'a> {
+    views: &'a Views,
+    recorded_at: Moment,
+    builder: BlockBuilder,
+    cases: Vec<CaseState>,
+    case_index: HashMap<Uuid, usize>,
+    event_ids: HashSet<Uuid>,
+    request_ids: HashMap<Uuid, u64>,
+    submissions: usize,
+}
+
+/// What becomes of a submission.
+pub(super) enum Verdict {
+    Recorded(SubmitEventsResponse),
+    Refused(SubmitError),
+    /// Its request_id is recorded: the answer is in the records from this position on.
+    Known {
+        first_position: u64,
+    },
+}
+
+/// What a batch comes to.
+pub(super) struct Finished {
+    pub(super) first_position: u64,
+    pub(super) blocks: Vec<RecordBlock>,
+    pub(super) committed: Committed,
+}
+
+/// What of a submission was judged so far, so that it can be taken back.
+#[derive(Default)]
+struct Staged {
+    /// The cases that it touched, by their place in the batch, with what they were before it.
+    touched: Vec<(usize, Before)>,
+    records: Vec<Record>,
+    results: Vec<CaseChangeResult>,
+    event_ids: Vec<Uuid>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(views: &'a Views, recorded_at: Moment) -> Self {
+        Self {
+            views,
+            recorded_at,
+            builder: BlockBuilder::new(),
+            cases: Vec::new(),
+            case_index: HashMap::new(),
+            event_ids: HashSet::new(),
+            request_ids: HashMap::new(),
+            submissions: 0,
+        }
+    }
+
+    /// Whether no further submission should be taken in.
+    pub(super) fn is_full(&self) -> bool {
+        self.builder.bytes_count() > FULL_BYTES || self.submissions >= FULL_SUBMISSIONS
+    }
+
+    /// Whether anything is taken in that is not durable yet.
+    pub(super) fn holds_records(&self) -> bool {
+        !self.builder.is_empty()
+    }
+
+    /// Judges a submission, and takes it into the batch if all of it is allowed.
+    pub(super) fn judge(&mut self, submission: Submission, recorder: &Recorder) -> Verdict {
+        self.submissions += 1;
+        let request_id = submission.request_id;
+        let known = self.request_ids.get(&request_id).copied();
+        if let Some(first_position) = known.or_else(|| self.views.request(request_id)) {
+            return Verdict::Known { first_position };
+        }
+        let mut staged = Staged::default();
+        let judged = self.stage(submission, recorder, &mut staged);
+        let judged = judged.and_then(|()| self.encode(&staged.records));
+        if let Err(error) = judged {
+            self.take_back(&staged);
+            return Verdict::Refused(error);
+        }
+        let first_position = staged
+            .results
+            .first()
+            .and_then(|result| result.positions.first());
+        self.request_ids
+            .insert(request_id, first_position.copied().unwrap_or_default());
+        self.event_ids.extend(staged.event_ids);
+        Verdict::Recorded(SubmitEventsResponse {
+            request_id: request_id.to_string(),
+            replayed: false,
+            recorded_at: Some(self.recorded_at.into()),
+            results: staged.results,
+        })
+    }
+
+    /// What the batch comes to.
+    pub(super) fn finish(mut self) -> Finished {
+        let first_position = self.views.position();
+        let blocks = self.builder.finish(first_position);
+        let position = blocks
+            .last()
+            .map_or(first_position, RecordBlock::end_position);
+        let recorded_at = if position > first_position {
+            self.recorded_at
+        } else {
+            self.views.recorded_at().unwrap_or_default()
+        };
+        let mut cases = self.cases;
+        cases.retain(|case| case.last_position() >= Some(first_position));
+        // The views keep cases in the order in which the log opens them; a submission that was
+        // refused may have been the first to name one here.
+        cases.sort_by_key(CaseState::first_position);
+        Finished {
+            first_position,
+            blocks,
+            committed: Committed {
+                position,
+                recorded_at,
+                cases,
+                event_ids: self.event_ids,
+                request_ids: self.request_ids,
+            },
+        }
+    }
+
+    fn stage(
+        &mut self,
+        submission: Submission,
+        recorder: &Recorder,
+        staged: &mut Staged,
+    ) -> Result<(), SubmitError> {
+        let size = submission
+            .changes
+            .iter()
+            .map(|change| change.events.len())
+            .sum::<usize>();
+        let request_id = submission.request_id.to_string();
+        for (index, change) in submission.changes.into_iter().enumerate() {
+            let Change {
+                case_id,
+                expected,
+                events,
+            } = change;
+            let place = self.place_of(case_id);
+            let before = self
+                .cases
+                .get(place)
+                .map(CaseState::before)
+                .unwrap_or_default();
+            staged.touched.push((place, before));
+            check_version(index, case_id, expected, before.version)?;
+            staged.results.push(CaseChangeResult {
+                case_id: case_id.to_string(),
+                ..Default::default()
+            });
+            for (event_index, event) in events.into_iter().enumerate() {
+                let path = Path {
+                    change: index,
+                    event: event_index,
+                };
+                self.stage_event(path, place, event, recorder, staged)?;
+            }
+        }
+        // What only the whole submission knows is written into its records last.
+        let digest = bytes::Bytes::copy_from_slice(&submission.digest);
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        for (index, record) in (0..).zip(&mut staged.records) {
+            record.submission_index = index;
+            record.submission_size = size;
+            record.request_id.clone_from(&request_id);
+            if index == 0 {
+                record.submission_digest = digest.clone();
+            }
+        }
+        Ok(())
+    }
+
+    fn stage_event(
+        &mut self,
+        path: Path,
+        place: usize,
+        event: ValidEvent,
+        recorder: &Recorder,
+        staged: &mut Staged,
+    ) -> Result<(), SubmitError> {
+        let Path {
+            change,
+            event: event_index,
+        } = path;
+        let (event_id, event_type, days) = (event.event_id(), event.event_type(), event.days());
+        if self.views.has_event(event_id) || self.event_ids.contains(&event_id) {
+            return Err(SubmitError::EventIdReused {
+                change,
+                event: event_index,
+                event_id,
+            });
+        }
+        let position =
+            self.views.position() + self.builder.record_count() + staged.records.len() as u64;
+        let Some(case) = self.cases.get_mut(place) else {
+            return Ok(());
+        };
+        case.decide(&event, self.recorded_at.day())
+            .map_err(|rejection| SubmitError::Refused {
+                change,
+                event: event_index,
+                payload: event_type::field_name(event_type),
+                case_id: case.case_id(),
+                version: case.version(),
+                rejection,
+            })?;
+        let before = (case.version() > 0).then(|| case.standing());
+        let event = event.into_event();
+        case.take(Arrival {
+            position,
+            event: &event,
+            event_id,
+            days,
+            recorded_at: self.recorded_at,
+            organisation: &recorder.organisation,
+        });
+        let standing = case.standing();
+        let version = case.version();
+        if let Some(result) = staged.results.last_mut() {
+            result.version = version;
+            result.standing = Some(standing.clone());
+            result.positions.push(position);
+        }
+        staged.event_ids.push(event_id);
+        staged.records.push(Record {
+            case_id: case.case_id().to_string(),
+            case_version: version,
+            event_type: event_type.into(),
+            recorded_at: Some(self.recorded_at.into()),
+            actor: recorder.actor.clone(),
+            organisation: recorder.organisation.clone(),
+            event: Some(event),
+            previous_standing: before.filter(|before| *before != standing),
+            standing: Some(standing),
+            ..Default::default()
+        });
+        Ok(())
+    }
+
+    /// Encodes the records of a submission, all or none.
+    fn encode(&mut self, records: &[Record]) -> Result<(), SubmitError> {
+        let largest = records
+            .iter()
+            .map(prost::Message::encoded_len)
+            .max()
+            .unwrap_or_default();
+        if largest > RECORD_BYTES_MAX {
+            return Err(SubmitError::TooLarge {
+                bytes: largest,
+                limit: RECORD_BYTES_MAX,
+            });
+        }
+        for record in records {
+            let too_large = |_| SubmitError::TooLarge {
+                bytes: largest,
+                limit: RECORD_BYTES_MAX,
+            };
+            self.builder.push(record).map_err(too_large)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the cases of a refused submission back to how they stood before it.
+    fn take_back(&mut self, staged: &Staged) {
+        for (place, before) in &staged.touched {
+            if let Some(case) = self.cases.get_mut(*place) {
+                case.take_back_to(*before);
+            }
+        }
+    }
+
+    /// The place of a case in the batch, which takes it from the views at first.
+    fn place_of(&mut self, case_id: Uuid) -> usize {
+        *self.case_index.entry(case_id).or_insert_with(|| {
+            let case = match self.views.case(case_id) {
+                Some(case) => case.as_ref().clone(),
+                None => CaseState::new(case_id),
+            };
+            self.cases.push(case);
+            self.cases.len() - 1
+        })
+    }
+}
+
+/// Place of an event in its submission.
+#[derive(Clone, Copy)]
+struct Path {
+    change: usize,
+    event: usize,
+}
+
+fn check_version(
+    change: usize,
+    case_id: Uuid,
+    expected: Expected,
+    current: u64,
+) -> Result<(), SubmitError> {
+    let expected = match expected {
+        Expected::Any => return Ok(()),
+        Expected::NoCase => 0,
+        Expected::Version(version) => version,
+    };
+    if expected == current {
+        return Ok(());
+    }
+    Err(SubmitError::StaleVersion {
+        change,
+        case_id,
+        expected,
+        current,
+    })
+}

@@ -1,0 +1,60 @@
+//! The keeper: one thread that now and then records the high-water mark of the log and writes a
+//! snapshot of the views. Neither holds up the writer.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::{Shared, recovery};
+
+/// How often the keeper looks.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// A snapshot is due once so many records came since the newest one, and they are at least this
+/// share of all: a start then folds at most that share, and snapshots cost a bounded share of all
+/// work however long the log grows.
+const RECORDS_MIN: u64 = 50_000;
+const SHARE_MIN: u64 = 20;
+
+/// Runs until it is told to stop.
+pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
+    let mut marked = shared.log.head();
+    while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        let head = shared.log.head();
+        if head == marked {
+            continue;
+        }
+        match shared.log.record_mark() {
+            Ok(()) => marked = head,
+            Err(error) => tracing::warn!(%error, "the high-water mark was not recorded"),
+        }
+        let since = head.saturating_sub(shared.snapshot_position.load(Ordering::Relaxed));
+        if since >= RECORDS_MIN.max(head / SHARE_MIN) {
+            write_snapshot(shared);
+        }
+    }
+}
+
+/// Writes a snapshot, if there is anything new to write.
+pub(super) fn write_snapshot(shared: &Shared) {
+    let Some(file) = &shared.snapshot else { return };
+    let position = shared.views().position();
+    if position == shared.snapshot_position.load(Ordering::Relaxed) {
+        return;
+    }
+    let began = Instant::now();
+    let anchor = |position| {
+        recovery::anchor(shared.log.as_ref(), position)
+            .map_err(|error| io::Error::other(error.to_string()))
+    };
+    match file.write(&shared.views, anchor) {
+        Ok(position) => {
+            shared.snapshot_position.store(position, Ordering::Relaxed);
+            let milliseconds = began.elapsed().as_millis();
+            tracing::info!(position, milliseconds, "a snapshot of the views is written");
+        }
+        // A start without it takes longer and loses nothing.
+        Err(error) => tracing::warn!(%error, "no snapshot of the views was written"),
+    }
+}

@@ -1,0 +1,328 @@
+//! The ledger: the one place where submissions become records.
+//!
+//! A single thread, the writer, takes submissions from a bounded queue, judges each against its
+//! cases, appends what it accepted in one durable commit, takes it into the views, and answers.
+//!
+//! Invariants:
+//! - Nothing is answered, and nothing is visible to a reader, before it is durable.
+//! - A submission is recorded whole or not at all; its request_id never records a second time.
+//! - Any doubt about a write ends writing; reading goes on.
+//!
+//! It deliberately does not know gRPC, nor what makes an event well formed (`wire::validate`) or
+//! allowed (`domain`).
+
+mod batch;
+mod clock;
+mod error;
+mod keeper;
+mod rebuild;
+mod recovery;
+mod stored;
+mod writer;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::thread::JoinHandle;
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::log::Log;
+use crate::view::{SnapshotFile, Views};
+use crate::wire::edtf::Day;
+use crate::wire::limits::{QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX};
+use crate::wire::moment::Moment;
+use crate::wire::v1::SubmitEventsResponse;
+use crate::wire::validate::Submission;
+
+use batch::Verdict;
+pub use error::{OpenError, RebuildError, SubmitError};
+pub use rebuild::Rebuilt;
+use writer::{Job, Work};
+
+/// The unit in which the bytes of the queue are counted.
+const QUEUE_UNIT_BYTES: usize = 1024;
+
+/// Who records a submission, and for which organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorder {
+    /// The actor.
+    pub actor: String,
+    /// The organisation.
+    pub organisation: String,
+}
+
+/// The ledger of one log.
+pub struct Ledger {
+    shared: Arc<Shared>,
+    queue: Mutex<Option<mpsc::Sender<Work>>>,
+    queue_bytes: Arc<Semaphore>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    stop_keeper: std::sync::mpsc::Sender<()>,
+    started_at: Moment,
+}
+
+/// What the writer, the keeper and the readers share.
+struct Shared {
+    log: Arc<dyn Log>,
+    views: RwLock<Views>,
+    /// The position up to which the views were folded: what a reader may see.
+    head: watch::Sender<u64>,
+    snapshot: Option<SnapshotFile>,
+    snapshot_position: AtomicU64,
+    /// True once the ledger stops: a rebuild that is under way is given up.
+    stopping: AtomicBool,
+}
+
+impl Ledger {
+    /// Opens the ledger of a log: takes the views from the newest snapshot, folds the records after
+    /// it, and starts the writer. Blocks while it reads.
+    ///
+    /// # Errors
+    /// A log that can't be read, that is shorter than its snapshot, or that ends in the middle of a
+    /// submission.
+    pub fn open(log: Arc<dyn Log>, snapshot: Option<SnapshotFile>) -> Result<Self, OpenError> {
+        let recovered = recovery::recover(log.as_ref(), snapshot.as_ref())?;
+        let (head, _) = watch::channel(recovered.views.position());
+        let shared = Arc::new(Shared {
+            log,
+            views: RwLock::new(recovered.views),
+            head,
+            snapshot,
+            snapshot_position: AtomicU64::new(recovered.snapshot_position),
+            stopping: AtomicBool::new(false),
+        });
+        let (queue, work) = mpsc::channel(QUEUE_SUBMISSIONS_MAX);
+        let (stop_keeper, keeper_stops) = std::sync::mpsc::channel();
+        let threads = vec![
+            spawn("writer", {
+                let shared = Arc::clone(&shared);
+                move || writer::run(&shared, work)
+            })?,
+            spawn("keeper", {
+                let shared = Arc::clone(&shared);
+                move || keeper::run(&shared, &keeper_stops)
+            })?,
+        ];
+        Ok(Self {
+            shared,
+            queue: Mutex::new(Some(queue)),
+            queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES)),
+            threads: Mutex::new(threads),
+            stop_keeper,
+            started_at: clock::now(),
+        })
+    }
+
+    /// Puts a submission into the queue, waiting for room, and returns its answer to wait for. The
+    /// writer judges submissions in the order in which they were put in: who waits for each to be
+    /// in before putting in the next one has them judged in order, without waiting for answers.
+    ///
+    /// # Errors
+    /// Writing has ended. The answer's errors are those of [`Ledger::submit`].
+    pub async fn enqueue(
+        &self,
+        submission: Submission,
+        recorder: Recorder,
+    ) -> Result<impl Future<Output = Result<SubmitEventsResponse, SubmitError>>, SubmitError> {
+        let queue = self.queue()?;
+        let room = Arc::clone(&self.queue_bytes)
+            .acquire_many_owned(units_of(&submission))
+            .await
+            .map_err(|_| self.writing_ended())?;
+        let place = queue.reserve().await.map_err(|_| self.writing_ended())?;
+        let (digest, request_id) = (submission.digest, submission.request_id);
+        let (reply, verdict) = oneshot::channel();
+        place.send(Work::Submission(Job {
+            submission,
+            recorder,
+            reply,
+            room,
+        }));
+        Ok(self.answer(request_id, digest, verdict))
+    }
+
+    /// Records a submission, waiting for room in the queue.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; in each case but an unknown outcome nothing of it is recorded.
+    pub async fn submit(
+        &self,
+        submission: Submission,
+        recorder: Recorder,
+    ) -> Result<SubmitEventsResponse, SubmitError> {
+        self.enqueue(submission, recorder).await?.await
+    }
+
+    /// Records a submission, or refuses it at once with [`SubmitError::QueueFull`] where the queue
+    /// has no room.
+    ///
+    /// # Errors
+    /// As [`Ledger::submit`].
+    pub async fn try_submit(
+        &self,
+        submission: Submission,
+        recorder: Recorder,
+    ) -> Result<SubmitEventsResponse, SubmitError> {
+        let queue = self.queue()?;
+        let room = Arc::clone(&self.queue_bytes)
+            .try_acquire_many_owned(units_of(&submission))
+            .map_err(|_| SubmitError::QueueFull)?;
+        let (digest, request_id) = (submission.digest, submission.request_id);
+        let (reply, verdict) = oneshot::channel();
+        let work = Work::Submission(Job {
+            submission,
+            recorder,
+            reply,
+            room,
+        });
+        queue.try_send(work).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => SubmitError::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => self.writing_ended(),
+        })?;
+        self.answer(request_id, digest, verdict).await
+    }
+
+    /// The views. Hold the guard shortly, and never across an await or I/O.
+    pub fn views(&self) -> RwLockReadGuard<'_, Views> {
+        self.shared.views()
+    }
+
+    /// The log, to read from.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.shared.log
+    }
+
+    /// The position up to which the views were folded, to read and to wait for one beyond it. What
+    /// lies before it is durable and in the views.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.shared.head.subscribe()
+    }
+
+    /// Why writing has ended, if it has.
+    pub fn writing_has_ended(&self) -> Option<String> {
+        self.shared.log.ended()
+    }
+
+    /// Position of the newest snapshot; 0 while there is none.
+    pub fn snapshot_position(&self) -> u64 {
+        self.shared.snapshot_position.load(Ordering::Relaxed)
+    }
+
+    /// The day now, in UTC.
+    pub fn today(&self) -> Day {
+        clock::now().day()
+    }
+
+    /// When the ledger was opened.
+    pub fn started_at(&self) -> Moment {
+        self.started_at
+    }
+
+    /// Folds all views anew from position 0 beside the running ones, puts them in their place, and
+    /// compares the two. The views that were folded anew run from then on, equal or not.
+    ///
+    /// # Errors
+    /// A log that can't be read; the views then stay as they are.
+    pub async fn rebuild(&self) -> Result<Rebuilt, RebuildError> {
+        let queue = || self.queue().map_err(|_| RebuildError::Stopped);
+        rebuild::rebuild(&self.shared, queue).await
+    }
+
+    /// Stops in good order: finishes what is in the queue, writes a snapshot, closes the log.
+    /// Blocks; may be called again.
+    pub fn shut_down(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        drop(
+            self.queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let _ = self.stop_keeper.send(());
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        if threads.is_empty() {
+            return;
+        }
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the ledger ended in a panic");
+            }
+        }
+        keeper::write_snapshot(&self.shared);
+        if let Err(error) = self.shared.log.close() {
+            tracing::error!(%error, "the log was not closed in good order");
+        }
+    }
+
+    fn queue(&self) -> Result<mpsc::Sender<Work>, SubmitError> {
+        let queue = self
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        queue.ok_or_else(|| self.writing_ended())
+    }
+
+    fn writing_ended(&self) -> SubmitError {
+        let stopping = || "the server is shutting down".to_owned();
+        SubmitError::WritingEnded {
+            cause: self.shared.log.ended().unwrap_or_else(stopping),
+        }
+    }
+
+    async fn answer(
+        &self,
+        request_id: uuid::Uuid,
+        digest: [u8; 32],
+        verdict: oneshot::Receiver<Verdict>,
+    ) -> Result<SubmitEventsResponse, SubmitError> {
+        match verdict.await {
+            Ok(Verdict::Recorded(response)) => Ok(response),
+            Ok(Verdict::Refused(error)) => Err(error),
+            Ok(Verdict::Known { first_position }) => {
+                let log = Arc::clone(&self.shared.log);
+                // The stored answer is read from the disk, off the writer's path.
+                tokio::task::spawn_blocking(move || {
+                    stored::answer(log.as_ref(), first_position, request_id, digest)
+                })
+                .await
+                .unwrap_or_else(|_| Err(self.writing_ended()))
+            }
+            // The writer is gone without an answer: what became of the submission is not known.
+            Err(_) => {
+                let cause = "the writer stopped before it answered".to_owned();
+                let cause = self.shared.log.ended().unwrap_or(cause);
+                Err(SubmitError::OutcomeUnknown { cause })
+            }
+        }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl Shared {
+    fn views(&self) -> RwLockReadGuard<'_, Views> {
+        // A poisoned lock means that a fold panicked, which folding never does.
+        self.views.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn views_mut(&self) -> std::sync::RwLockWriteGuard<'_, Views> {
+        self.views.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn units_of(submission: &Submission) -> u32 {
+    u32::try_from(submission.encoded_len.div_ceil(QUEUE_UNIT_BYTES)).unwrap_or(u32::MAX)
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(OpenError::Thread)
+}

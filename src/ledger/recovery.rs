@@ -1,0 +1,130 @@
+//! What a start does: takes the views from the newest snapshot and folds the records after it.
+
+use std::time::Instant;
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::error::OpenError;
+use crate::log::Log;
+use crate::view::{SnapshotFile, Views};
+use crate::wire::v1::Record;
+
+/// How many bytes of blocks are read at a time.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+
+/// The views as they are at the head of the log.
+pub(super) struct Recovered {
+    pub(super) views: Views,
+    /// Position of the snapshot that was used; 0 where there was none.
+    pub(super) snapshot_position: u64,
+}
+
+pub(super) fn recover(
+    log: &dyn Log,
+    snapshot: Option<&SnapshotFile>,
+) -> Result<Recovered, OpenError> {
+    let began = Instant::now();
+    let mut views = match snapshot {
+        Some(file) => from_snapshot(log, file)?,
+        None => Views::default(),
+    };
+    let snapshot_position = views.position();
+    fold_up_to(log, &mut views, log.head())?;
+    check_end(log)?;
+    tracing::info!(
+        records = views.position(),
+        cases = views.cases().len(),
+        from_snapshot = snapshot_position,
+        milliseconds = began.elapsed().as_millis(),
+        "the views are folded"
+    );
+    if views.unknown_records() > 0 {
+        tracing::warn!(
+            records = views.unknown_records(),
+            "records of a newer version are kept and passed on, but not understood"
+        );
+    }
+    Ok(Recovered {
+        views,
+        snapshot_position,
+    })
+}
+
+/// Folds the records of the log into the views up to a position.
+pub(super) fn fold_up_to(log: &dyn Log, views: &mut Views, until: u64) -> Result<(), OpenError> {
+    while views.position() < until {
+        for block in log.read(views.position(), READ_BYTES)? {
+            for (position, bytes) in block.records() {
+                if position < views.position() {
+                    continue;
+                }
+                if position >= until {
+                    return Ok(());
+                }
+                let record = Record::decode(bytes).map_err(|_| OpenError::Decode { position })?;
+                views.fold(position, &record)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// SHA-256 of the record before a position; zeros at position 0.
+pub(super) fn anchor(log: &dyn Log, position: u64) -> Result<[u8; 32], OpenError> {
+    match last_record_before(log, position)? {
+        Some(bytes) => Ok(Sha256::digest(&bytes).into()),
+        None => Ok([0; 32]),
+    }
+}
+
+fn from_snapshot(log: &dyn Log, file: &SnapshotFile) -> Result<Views, OpenError> {
+    let restored = match file.read() {
+        Ok(Some(restored)) => restored,
+        Ok(None) => return Ok(Views::default()),
+        Err(error) => {
+            tracing::warn!(%error, "the snapshot of the views is not used; all is folded anew");
+            return Ok(Views::default());
+        }
+    };
+    let position = restored.views.position();
+    if restored.reached > log.head() {
+        return Err(OpenError::ShorterThanSnapshot {
+            head: log.head(),
+            snapshot: restored.reached,
+        });
+    }
+    if anchor(log, position)? != restored.anchor {
+        return Err(OpenError::OtherLog { position });
+    }
+    Ok(restored.views)
+}
+
+/// A commit is whole or not there, so that the newest record is the last of its submission.
+fn check_end(log: &dyn Log) -> Result<(), OpenError> {
+    let head = log.head();
+    let Some(bytes) = last_record_before(log, head)? else {
+        return Ok(());
+    };
+    let position = head.saturating_sub(1);
+    let record = Record::decode(bytes).map_err(|_| OpenError::Decode { position })?;
+    let missing = record
+        .submission_size
+        .saturating_sub(record.submission_index.saturating_add(1));
+    if missing > 0 {
+        return Err(OpenError::TornSubmission { head, missing });
+    }
+    Ok(())
+}
+
+fn last_record_before(log: &dyn Log, position: u64) -> Result<Option<bytes::Bytes>, OpenError> {
+    let Some(last) = position.checked_sub(1) else {
+        return Ok(None);
+    };
+    let blocks = log.read(last, 1)?;
+    Ok(blocks
+        .iter()
+        .flat_map(|block| block.records())
+        .find(|(at, _)| *at == last)
+        .map(|(_, b)| b))
+}

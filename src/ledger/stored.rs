@@ -1,0 +1,79 @@
+//! The stored answer of a submission, made from its records: request identifiers never expire,
+//! since they are in the log.
+
+use prost::Message;
+use uuid::Uuid;
+
+use super::error::SubmitError;
+use crate::log::{Log, ReadError};
+use crate::wire::v1::{CaseChangeResult, Record, SubmitEventsResponse};
+
+/// How many bytes of blocks are read at a time: a submission is seldom more.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The answer that a submission got when it was recorded, if its content was the same.
+pub(super) fn answer(
+    log: &dyn Log,
+    first_position: u64,
+    request_id: Uuid,
+    digest: [u8; 32],
+) -> Result<SubmitEventsResponse, SubmitError> {
+    let records = records(log, first_position).map_err(SubmitError::Unreadable)?;
+    let same = records
+        .first()
+        .is_some_and(|(_, first)| first.submission_digest == digest[..]);
+    if !same {
+        return Err(SubmitError::RequestIdReused {
+            request_id,
+            position: first_position,
+        });
+    }
+    let mut results: Vec<CaseChangeResult> = Vec::new();
+    let mut recorded_at = None;
+    for (position, record) in records {
+        recorded_at = record.recorded_at;
+        let known = results
+            .iter()
+            .position(|result| result.case_id == record.case_id);
+        let index = known.unwrap_or_else(|| {
+            results.push(CaseChangeResult {
+                case_id: record.case_id,
+                ..Default::default()
+            });
+            results.len() - 1
+        });
+        if let Some(result) = results.get_mut(index) {
+            result.version = record.case_version;
+            result.standing = record.standing;
+            result.positions.push(position);
+        }
+    }
+    Ok(SubmitEventsResponse {
+        request_id: request_id.to_string(),
+        replayed: true,
+        recorded_at,
+        results,
+    })
+}
+
+/// The records of the submission that begins at a position.
+fn records(log: &dyn Log, first_position: u64) -> Result<Vec<(u64, Record)>, ReadError> {
+    let mut records: Vec<(u64, Record)> = Vec::new();
+    let mut next = first_position;
+    loop {
+        for block in log.read(next, READ_BYTES)? {
+            for (position, bytes) in block.records().filter(|(position, _)| *position >= next) {
+                let record = Record::decode(bytes).map_err(|_| ReadError::Corrupt {
+                    position,
+                    cause: "the record can't be decoded".to_owned(),
+                })?;
+                let is_last = record.submission_index.saturating_add(1) >= record.submission_size;
+                records.push((position, record));
+                if is_last {
+                    return Ok(records);
+                }
+            }
+            next = block.end_position();
+        }
+    }
+}
