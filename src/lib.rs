@@ -12,6 +12,7 @@
 //! | 1 | [`log`] | the append-only log: its contract, the engine on sled, a reference engine |
 //! | 2 | [`view`] | what the log adds up to, in memory, and its snapshots |
 //! | 3 | [`ledger`] | the writer: from submissions to durable records and answers |
+//! | 4 | [`service`] | the services over gRPC |
 //!
 //! The rule for an event stands in one table, in one file a kind of case: [`domain::lifecycle`].
 //! `ARCHITECTURE.md` holds the invariants, the decisions and what is deliberately absent.
@@ -19,5 +20,6 @@
 pub mod domain;
 pub mod ledger;
 pub mod log;
+pub mod service;
 pub mod view;
 pub mod wire;

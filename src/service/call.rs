@@ -1,0 +1,157 @@
+//! What all calls share: who records, what is logged, and work that may not run on the async
+//! threads.
+//!
+//! Invariant: the log of the server is told the method, the code, positions and durations; never
+//! what a request or an answer holds.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Response, Status};
+
+use super::status::Failure;
+use crate::ledger::Recorder;
+use crate::wire::validate::{self, Violation};
+
+/// The most bytes of a page, whatever its size: it has to pass a client's limit for a message,
+/// 4 MiB unless set otherwise. One item may go beyond it, and is far smaller than the rest.
+pub(super) const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// The metadata that names who records.
+pub(super) const ACTOR_METADATA: &str = "casetrail-actor";
+/// The metadata that names the organisation for which they record.
+pub(super) const ORGANISATION_METADATA: &str = "casetrail-organisation";
+/// Who records where the metadata doesn't say.
+const RECORDER_DEFAULT: &str = "local";
+
+/// Answers a call with one answer, and logs how it ended.
+pub(super) async fn answer<T>(
+    method: &'static str,
+    call: impl Future<Output = Result<T, Failure>>,
+) -> Result<Response<T>, Status> {
+    let began_at = Instant::now();
+    match call.await {
+        Ok(answer) => {
+            log_end(method, began_at, Code::Ok, None, None);
+            Ok(Response::new(answer))
+        }
+        Err(failure) => Err(refuse(method, began_at, failure)),
+    }
+}
+
+/// Logs a call or the opening of a stream that failed, and makes its status.
+pub(super) fn refuse(method: &'static str, began_at: Instant, failure: Failure) -> Status {
+    log_end(method, began_at, failure.code(), failure.cause(), None);
+    failure.into_status()
+}
+
+/// Logs how a call or a stream ended.
+pub(super) fn log_end(
+    method: &'static str,
+    began_at: Instant,
+    code: Code,
+    cause: Option<&str>,
+    next_position: Option<u64>,
+) {
+    let duration: Duration = began_at.elapsed();
+    match code {
+        Code::Internal | Code::DataLoss => {
+            tracing::error!(method, ?code, ?duration, next_position, cause, "failed");
+        }
+        Code::Unavailable if cause.is_some() => {
+            tracing::error!(method, ?code, ?duration, next_position, cause, "failed");
+        }
+        _ => tracing::debug!(method, ?code, ?duration, next_position, "ended"),
+    }
+}
+
+/// Who records, as the client claims.
+pub(super) fn recorder(metadata: &MetadataMap) -> Result<Recorder, Failure> {
+    Ok(Recorder {
+        actor: reference(metadata, ACTOR_METADATA)?,
+        organisation: reference(metadata, ORGANISATION_METADATA)?,
+    })
+}
+
+/// Runs what reads the disk, or passes over all cases, apart from the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Failure::internal)
+}
+
+/// A field that has to be true wherever it is set.
+pub(super) fn only_true(field: &str, value: bool) -> Result<(), Violation> {
+    if value {
+        Ok(())
+    } else {
+        Err(violation(field, "only true has a meaning; leave it out"))
+    }
+}
+
+/// A field that is wrong.
+pub(super) fn violation(field: &str, description: &str) -> Violation {
+    Violation {
+        field: field.to_owned(),
+        description: description.to_owned(),
+    }
+}
+
+fn reference(metadata: &MetadataMap, name: &'static str) -> Result<String, Violation> {
+    let mut values = metadata.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(RECORDER_DEFAULT.to_owned());
+    };
+    if values.next().is_some() {
+        return Err(violation(name, "is given more than once; give it once"));
+    }
+    let text = std::str::from_utf8(value.as_bytes())
+        .map_err(|_| violation(name, "is not UTF-8; give a reference in UTF-8"))?;
+    validate::reference(name, text)?;
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_records_is_local_where_the_metadata_does_not_say() {
+        let recorder = recorder(&MetadataMap::new()).unwrap();
+        assert_eq!(
+            (recorder.actor.as_str(), recorder.organisation.as_str()),
+            ("local", "local")
+        );
+    }
+
+    #[test]
+    fn who_records_is_what_the_metadata_says_in_any_script() {
+        let mut metadata = MetadataMap::new();
+        metadata.insert(
+            ACTOR_METADATA,
+            tonic::metadata::MetadataValue::try_from("мария".as_bytes()).unwrap(),
+        );
+        assert_eq!(recorder(&metadata).unwrap().actor, "мария");
+    }
+
+    #[test]
+    fn a_malformed_or_repeated_recorder_is_refused() {
+        let mut metadata = MetadataMap::new();
+        metadata.insert(ACTOR_METADATA, "two words".parse().unwrap());
+        assert_eq!(
+            recorder(&metadata).unwrap_err().code(),
+            Code::InvalidArgument
+        );
+        let mut metadata = MetadataMap::new();
+        metadata.append(ORGANISATION_METADATA, "one".parse().unwrap());
+        metadata.append(ORGANISATION_METADATA, "two".parse().unwrap());
+        assert_eq!(
+            recorder(&metadata).unwrap_err().code(),
+            Code::InvalidArgument
+        );
+    }
+}

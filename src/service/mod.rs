@@ -1,0 +1,370 @@
+//! The services over gRPC: assembly, serving and ending. One file a service, one file
+//! (`status`) that maps what went wrong to gRPC.
+//!
+//! Invariants:
+//! - It listens on the loopback interface only, as long as there is neither TLS nor
+//!   authentication.
+//! - What waits or stays open has a limit: messages, streams, answers on their way to a slow client,
+//!   connections that have gone silent, and the wait at the end. (Not yet the number of connections
+//!   and of half-sent calls: until there is authentication, only local programs get here.)
+//! - A reader never slows the writer: the views are held only to take references out of them, and
+//!   streams read from the log at their own pace.
+//!
+//! It deliberately does not know the rules of the lifecycles, nor how records are stored.
+
+mod admin;
+mod audit;
+mod call;
+mod case;
+mod history;
+mod monitor;
+mod oversize;
+mod replay;
+mod status;
+mod stream;
+mod submit_stream;
+mod summary;
+mod watch;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::Stream;
+use prost_types::Timestamp;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch as signal};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use self::admin::Admin;
+use self::audit::Audit;
+use self::case::Cases;
+use self::monitor::Monitor;
+use self::oversize::Explained;
+use crate::domain::CaseState;
+use crate::ledger::Ledger;
+use crate::wire::FILE_DESCRIPTOR_SET;
+use crate::wire::limits::{OPEN_STREAMS_MAX, REQUEST_MESSAGE_BYTES_MAX};
+use crate::wire::v1::admin_service_server::AdminServiceServer;
+use crate::wire::v1::audit_service_server::AuditServiceServer;
+use crate::wire::v1::case_service_server::CaseServiceServer;
+use crate::wire::v1::monitor_service_server::MonitorServiceServer;
+
+/// After how long without a sign of it a connection is asked for one, and how long the answer may
+/// take: a peer that vanished holds its streams no longer than the two together.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// The most bytes of metadata of a request.
+const METADATA_BYTES_MAX: u32 = 16 * 1024;
+
+/// How long the end waits at most for connections to close.
+const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long the server waits where the system refuses it a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often it is looked whether writing has ended.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A server that is bound to its address and does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Binds to an address of the loopback interface; port 0 takes a free port. Connections wait
+    /// until [`Server::run`] serves them.
+    ///
+    /// # Errors
+    /// An address that is not on the loopback interface, or that can't be had.
+    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        if !address.ip().to_canonical().is_loopback() {
+            return Err(BindError::NotLoopback { address });
+        }
+        let in_use = |cause| BindError::Io { address, cause };
+        let listener = TcpListener::bind(address).await.map_err(in_use)?;
+        let address = listener.local_addr().map_err(in_use)?;
+        Ok(Self { listener, address })
+    }
+
+    /// The address that it is bound to, with the port that it has.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` holds true (or its sender is gone). Then no connection is taken any
+    /// more, streams end with UNAVAILABLE and the position to resume from, single calls are
+    /// finished, and it returns when all connections are closed, after 10 seconds at the latest.
+    /// The ledger stays open.
+    ///
+    /// # Errors
+    /// The services can't be put together, or serving failed.
+    pub async fn run(
+        self,
+        ledger: Arc<Ledger>,
+        shutdown: signal::Receiver<bool>,
+    ) -> Result<(), RunError> {
+        let stream_places = Arc::new(Semaphore::new(OPEN_STREAMS_MAX));
+        let shared = Arc::new(Shared {
+            ledger,
+            shutdown: shutdown.clone(),
+            stream_places,
+        });
+        let (health, routes) = services(&shared).await?;
+        let health = tokio::spawn(report_health(health, Arc::clone(&shared)));
+        let incoming = accepted(self.listener);
+        let serving = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .http2_max_header_list_size(METADATA_BYTES_MAX)
+            .max_concurrent_streams(u32::try_from(OPEN_STREAMS_MAX).ok())
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, stopped(shutdown.clone()));
+        let served = tokio::select! {
+            served = serving => served.map_err(|error| RunError::Serving { cause: chain(&error) }),
+            () = async { stopped(shutdown).await; sleep(SHUTDOWN_WAIT_MAX).await } => {
+                tracing::warn!("connections were still open when the wait for them ended");
+                Ok(())
+            }
+        };
+        health.abort();
+        served
+    }
+}
+
+/// Why a server can't be bound to an address.
+#[derive(Debug)]
+pub enum BindError {
+    /// The address is not on the loopback interface.
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address can't be had.
+    Io {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotLoopback { address } => write!(
+                formatter,
+                "can't listen on {address}: without TLS and authentication, which this version \
+                 does not have, only the loopback interface is allowed, for example 127.0.0.1:{}",
+                address.port()
+            ),
+            Self::Io { address, cause } => write!(formatter, "can't listen on {address}: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotLoopback { .. } => None,
+            Self::Io { cause, .. } => Some(cause),
+        }
+    }
+}
+
+/// Why a server can't serve.
+#[derive(Debug)]
+pub enum RunError {
+    /// The protocol's descriptors can't be served.
+    Reflection {
+        /// What is wrong with them.
+        cause: String,
+    },
+    /// Serving failed.
+    Serving {
+        /// What failed.
+        cause: String,
+    },
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reflection { cause } => {
+                write!(
+                    formatter,
+                    "the protocol's descriptors can't be served: {cause}"
+                )
+            }
+            Self::Serving { cause } => write!(formatter, "serving failed: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// What the services share.
+struct Shared {
+    ledger: Arc<Ledger>,
+    shutdown: signal::Receiver<bool>,
+    /// One permit for each stream that may be open.
+    stream_places: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// The heads that readers may see, to read and to wait for: what lies before one is durable and
+    /// in the views, so that who is told of a change finds it in the case.
+    fn heads(&self) -> signal::Receiver<u64> {
+        self.ledger.subscribe()
+    }
+
+    /// All cases as they stand at one position. It only takes references, so that the views are
+    /// held for a moment.
+    fn cases(&self) -> CasesAt {
+        let views = self.ledger.views();
+        CasesAt {
+            position: views.position(),
+            recorded_at: views.recorded_at().map(Timestamp::from),
+            cases: views.cases().to_vec(),
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// All cases as they stand at one position, in the order in which they were opened.
+struct CasesAt {
+    position: u64,
+    /// When the record before the position was recorded.
+    recorded_at: Option<Timestamp>,
+    cases: Vec<Arc<CaseState>>,
+}
+
+/// The connections that a listener accepts. Where the system refuses one, for example since the
+/// process has no file descriptor left, it is told, and tried again a little later.
+fn accepted(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
+    futures_util::stream::unfold(listener, |listener| async {
+        loop {
+            match listener.accept().await {
+                Ok((connection, _)) => {
+                    // Without it an answer can wait 40 ms for the acknowledgement of the one before.
+                    let ready = connection.set_nodelay(true).map(|()| connection);
+                    return Some((ready, listener));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    })
+}
+
+/// Waits until the server is told to end.
+async fn stopped(mut shutdown: signal::Receiver<bool>) {
+    // Where the sender is gone nobody could end the server any more, so it ends now.
+    shutdown.wait_for(|stopped| *stopped).await.ok();
+}
+
+/// Puts the services together.
+async fn services(shared: &Arc<Shared>) -> Result<(HealthReporter, Routes), RunError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    for name in SERVICES {
+        health
+            .set_service_status(name, ServingStatus::Serving)
+            .await;
+    }
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let broken = |error: tonic_reflection::server::Error| RunError::Reflection {
+        cause: error.to_string(),
+    };
+    let cases = Cases {
+        shared: Arc::clone(shared),
+    };
+    let monitor = Monitor {
+        shared: Arc::clone(shared),
+    };
+    let audit = Audit {
+        shared: Arc::clone(shared),
+    };
+    let admin = Admin {
+        shared: Arc::clone(shared),
+    };
+    let limit = REQUEST_MESSAGE_BYTES_MAX;
+    let cases = CaseServiceServer::new(cases).max_decoding_message_size(limit);
+    let monitor = MonitorServiceServer::new(monitor).max_decoding_message_size(limit);
+    let audit = AuditServiceServer::new(audit).max_decoding_message_size(limit);
+    let admin = AdminServiceServer::new(admin).max_decoding_message_size(limit);
+    let routes = Routes::new(Explained(cases))
+        .add_service(Explained(monitor))
+        .add_service(Explained(audit))
+        .add_service(Explained(admin))
+        .add_service(health_service)
+        .add_service(reflection().build_v1().map_err(broken)?)
+        .add_service(reflection().build_v1alpha().map_err(broken)?);
+    Ok((health, routes))
+}
+
+/// The names of the services under which their health is asked for, apart from the server's own.
+const SERVICES: [&str; 4] = [
+    CASE_SERVICE,
+    <MonitorServiceServer<Monitor> as NamedService>::NAME,
+    <AuditServiceServer<Audit> as NamedService>::NAME,
+    <AdminServiceServer<Admin> as NamedService>::NAME,
+];
+const CASE_SERVICE: &str = <CaseServiceServer<Cases> as NamedService>::NAME;
+
+/// Reports that CaseService no longer serves once writing has ended, and that nothing does once the
+/// server ends; the server as a whole serves as long as it can read.
+async fn report_health(mut health: HealthReporter, shared: Arc<Shared>) {
+    let mut ticks = interval(HEALTH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let writing_ends = async {
+        while shared.ledger.writing_has_ended().is_none() {
+            ticks.tick().await;
+        }
+        tracing::error!("writing has ended; reads go on, and a restart recovers");
+        health
+            .set_service_status(CASE_SERVICE, ServingStatus::NotServing)
+            .await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = writing_ends => {}
+        () = stopped(shared.shutdown.clone()) => {}
+    }
+    for name in [""].into_iter().chain(SERVICES) {
+        health
+            .set_service_status(name, ServingStatus::NotServing)
+            .await;
+        // Those who watch are told so, and their streams end.
+        health.clear_service_status(name).await;
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

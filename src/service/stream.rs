@@ -1,0 +1,240 @@
+//! What all streams of answers share: a short queue between the task that makes the answers and
+//! the wire, the ways in which a stream ends, and reading blocks off the async threads.
+//!
+//! Invariants: a client that reads slowly stops its own task and nothing else, and what waits for
+//! it is bounded. A stream that the server ends tells why, and from where to resume.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status};
+
+use super::Shared;
+use super::call::{blocking, log_end};
+use super::status::Failure;
+use crate::log::Log;
+use crate::wire::block::RecordBlock;
+use crate::wire::limits::{OPEN_STREAMS_MAX, PROGRESS_INTERVAL};
+
+/// How many answers wait at most for the wire.
+pub(super) const ANSWERS_WAITING_MAX: usize = 32;
+
+/// The most bytes of blocks that a stream reads at once.
+pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a stream that the server ends waits for room to say why.
+const LAST_WORD_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// The answers of a stream, as tonic takes them.
+pub(super) type Answers<T> = ReceiverStream<Result<T, Status>>;
+
+/// Why a stream ends before it is complete.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The client has gone.
+    ClientGone,
+    /// The server is shutting down.
+    ShuttingDown,
+    /// Something failed.
+    Failed(Failure),
+    /// The client's side of the stream broke off, or held what is no message of the protocol.
+    Broken(Status),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// The end of a stream into which its task puts the answers. It holds one of the server's places
+/// for streams until it is dropped.
+#[derive(Debug)]
+pub(super) struct Outlet<T> {
+    sender: mpsc::Sender<Result<T, Status>>,
+    shutdown: watch::Receiver<bool>,
+    next_position: Option<u64>,
+    opened_at: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<T> Outlet<T> {
+    /// Opens a stream, if the server has a place for it.
+    pub(super) fn open(shared: &Shared) -> Result<(Self, Answers<T>), Failure> {
+        let place = Arc::clone(&shared.stream_places)
+            .try_acquire_owned()
+            .map_err(|_| Failure::too_many_streams(OPEN_STREAMS_MAX))?;
+        let (sender, receiver) = mpsc::channel(ANSWERS_WAITING_MAX);
+        let outlet = Self {
+            sender,
+            shutdown: shared.shutdown.clone(),
+            next_position: None,
+            opened_at: Instant::now(),
+            _place: place,
+        };
+        Ok((outlet, ReceiverStream::new(receiver)))
+    }
+
+    /// The position from which the client may resume, where it has received nothing yet.
+    pub(super) fn resume_from(&mut self, next_position: u64) {
+        self.next_position = Some(next_position);
+    }
+
+    /// Sends an answer, after which the client may resume from `next_position`; waits while the
+    /// client is slow.
+    pub(super) async fn send(&mut self, answer: T, next_position: u64) -> Result<(), Stop> {
+        tokio::select! {
+            biased;
+            _ = self.shutdown.wait_for(|stopped| *stopped) => Err(Stop::ShuttingDown),
+            sent = self.sender.send(Ok(answer)) => {
+                sent.map_err(|_| Stop::ClientGone)?;
+                self.next_position = Some(next_position);
+                Ok(())
+            }
+        }
+    }
+
+    /// Room for one answer; waits while the client is slow.
+    pub(super) async fn reserve(&self) -> Result<mpsc::Permit<'_, Result<T, Status>>, Stop> {
+        self.sender.reserve().await.map_err(|_| Stop::ClientGone)
+    }
+
+    /// Waits until the server is shutting down.
+    pub(super) async fn shutdown(&self) {
+        super::stopped(self.shutdown.clone()).await;
+    }
+
+    /// Waits until the head lies beyond `position`, or until `deadline`.
+    pub(super) async fn wait(
+        &mut self,
+        heads: &mut watch::Receiver<u64>,
+        position: u64,
+        deadline: Instant,
+    ) -> Result<(), Stop> {
+        tokio::select! {
+            biased;
+            _ = self.shutdown.wait_for(|stopped| *stopped) => Err(Stop::ShuttingDown),
+            () = self.sender.closed() => Err(Stop::ClientGone),
+            head = heads.wait_for(|head| *head > position) => {
+                // The ledger tells of heads as long as it lives.
+                head.map(drop).map_err(|_| Stop::ShuttingDown)
+            }
+            () = sleep_until(deadline) => Ok(()),
+        }
+    }
+
+    /// Ends the stream: what stopped it is told to the client, and logged.
+    pub(super) async fn finish(self, method: &'static str, result: Result<(), Stop>) {
+        let failure = match result {
+            Ok(()) => None,
+            Err(Stop::ClientGone) => {
+                log_end(
+                    method,
+                    self.opened_at,
+                    Code::Cancelled,
+                    None,
+                    self.next_position,
+                );
+                return;
+            }
+            Err(Stop::Broken(status)) => {
+                log_end(
+                    method,
+                    self.opened_at,
+                    status.code(),
+                    None,
+                    self.next_position,
+                );
+                // Nothing reads it where the connection broke off.
+                self.sender.try_send(Err(status)).ok();
+                return;
+            }
+            Err(Stop::ShuttingDown) => Some(Failure::shutting_down(self.next_position)),
+            Err(Stop::Failed(failure)) => Some(failure),
+        };
+        let code = failure.as_ref().map_or(Code::Ok, Failure::code);
+        let cause = failure.as_ref().and_then(Failure::cause);
+        log_end(method, self.opened_at, code, cause, self.next_position);
+        if let Some(failure) = failure {
+            let last_word = self.sender.send(Err(failure.into_status()));
+            // A client that reads nothing until then learns of the end when the connection closes.
+            timeout(LAST_WORD_WAIT_MAX, last_word).await.ok();
+        }
+    }
+}
+
+/// Tells when the next sign of life is due: one goes out every few seconds, whatever else does.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    due: Instant,
+}
+
+impl Heartbeat {
+    /// The first sign is due one interval from now.
+    pub(super) fn new() -> Self {
+        Self {
+            due: Instant::now() + PROGRESS_INTERVAL,
+        }
+    }
+
+    /// When the next sign is due.
+    pub(super) fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Whether a sign is due; if so the next one is, one interval from now.
+    pub(super) fn beats(&mut self) -> bool {
+        let now = Instant::now();
+        let beats = now >= self.due;
+        if beats {
+            self.due = now + PROGRESS_INTERVAL;
+        }
+        beats
+    }
+}
+
+/// Reads the log for one stream, up to what readers may see.
+pub(super) struct Reader {
+    log: Arc<dyn Log>,
+    heads: watch::Receiver<u64>,
+}
+
+impl Reader {
+    /// A reader of the log.
+    pub(super) fn new(shared: &Shared) -> Self {
+        Self {
+            log: Arc::clone(shared.ledger.log()),
+            heads: shared.heads(),
+        }
+    }
+
+    /// The head.
+    pub(super) fn head(&self) -> u64 {
+        *self.heads.borrow()
+    }
+
+    /// The heads, to wait for the next one.
+    pub(super) fn heads(&mut self) -> &mut watch::Receiver<u64> {
+        &mut self.heads
+    }
+
+    /// Reads whole blocks from the one that holds `from` on, up to `head`; none at the head.
+    pub(super) async fn read(
+        &self,
+        from: u64,
+        head: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<RecordBlock>, Failure> {
+        if from >= head {
+            return Ok(Vec::new());
+        }
+        let log = Arc::clone(&self.log);
+        let mut blocks = blocking(move || log.read(from, bytes_max)).await??;
+        // The log may be a commit ahead of what readers may see. A head never lies inside a block.
+        blocks.retain(|block| block.end_position() <= head);
+        Ok(blocks)
+    }
+}
