@@ -1,0 +1,139 @@
+//! `casetrail get`: one case as it stands now.
+
+use clap::Args;
+
+use super::connection::ServerArguments;
+use super::failure::Failure;
+use super::names;
+use super::output::Output;
+use crate::wire::json;
+use crate::wire::v1::{
+    Case, CaseStatus, GetCaseRequest, LegalCategory, WishesOutcome, case::Detail,
+};
+
+/// Which case.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  casetrail get 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001
+  casetrail get 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --json")]
+pub(super) struct GetArguments {
+    /// The case, a UUID
+    #[arg(value_name = "CASE")]
+    case_id: String,
+    /// As canonical protobuf JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub(super) async fn run(arguments: &GetArguments) -> Result<(), Failure> {
+    let connection = arguments.server.connect().await?;
+    let request = GetCaseRequest {
+        case_id: arguments.case_id.clone(),
+    };
+    let response = connection.cases().get_case(request).await;
+    let response = response
+        .map_err(|status| connection.failure(&status))?
+        .into_inner();
+    let case = response.case.unwrap_or_default();
+    let mut output = Output::stdout();
+    if arguments.json {
+        output.line(&json::to_json(&case))?;
+    } else {
+        for (name, value) in facts(&case) {
+            output.line(&format!("{name:<14}{value}"))?;
+        }
+    }
+    output.flush()
+}
+
+/// What there is to say of a case, by name.
+fn facts(case: &Case) -> Vec<(&'static str, String)> {
+    let standing = case.standing.clone().unwrap_or_default();
+    let mut facts = vec![
+        ("case", case.case_id.clone()),
+        ("kind", names::kind(standing.kind())),
+        ("confirmed", names::status(standing.confirmed()).to_owned()),
+        ("reported", names::status(standing.reported()).to_owned()),
+    ];
+    if standing.confirmed() == CaseStatus::Unspecified {
+        facts.push(("", "Nothing is confirmed yet.".to_owned()));
+    }
+    if standing.contested {
+        let causes: Vec<_> = case
+            .contested_causes()
+            .map(names::contested_cause)
+            .collect();
+        facts.push(("contested", causes.join(", ")));
+    }
+    if !case.open_disputes.is_empty() {
+        facts.push(("disputed", case.open_disputes.join(", ")));
+    }
+    if standing.closed {
+        facts.push(("closed", "yes".to_owned()));
+    }
+    if !case.closing_event_id.is_empty() {
+        facts.push(("ended by", case.closing_event_id.clone()));
+    }
+    if standing.category() != LegalCategory::Unspecified {
+        facts.push(("category", names::category(standing.category())));
+    }
+    if !standing.district.is_empty() {
+        facts.push(("district", standing.district.clone()));
+    }
+    facts.push(("opened by", standing.organisation.clone()));
+    facts.push(("version", case.version.to_string()));
+    facts.push(("opened", names::time(case.opened_at.as_ref())));
+    facts.push(("updated", names::time(case.updated_at.as_ref())));
+    facts.push((
+        "positions",
+        format!("{} to {}", case.first_position, case.last_position),
+    ));
+    facts.extend(detail(case.detail.as_ref()));
+    facts
+}
+
+fn detail(detail: Option<&Detail>) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    match detail {
+        Some(Detail::DetentionDetail(detention)) => {
+            if detention.release_hold {
+                facts.push((
+                    "release hold",
+                    "proceedings are notified and not ended".to_owned(),
+                ));
+            }
+            let wishes = match detention.wishes() {
+                WishesOutcome::Unspecified => return facts,
+                WishesOutcome::Return => "return",
+                WishesOutcome::ReturnElsewhere => "return elsewhere",
+                WishesOutcome::Decline => "declines",
+            };
+            facts.push(("wishes", wishes.to_owned()));
+        }
+        Some(Detail::RemainsDetail(remains)) => {
+            if !remains.label.is_empty() {
+                facts.push(("label", remains.label.clone()));
+            }
+            if !remains.custodian.is_empty() {
+                facts.push(("custodian", remains.custodian.clone()));
+            }
+            if remains.minimum_number_of_individuals > 0 {
+                facts.push((
+                    "individuals",
+                    format!("at least {}", remains.minimum_number_of_individuals),
+                ));
+            }
+        }
+        Some(Detail::ReturnDetail(household)) => {
+            facts.push(("members", household.household_size.to_string()));
+            if household.members_returned > 0 {
+                facts.push(("returned", household.members_returned.to_string()));
+            }
+        }
+        None => {}
+    }
+    facts
+}

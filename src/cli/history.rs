@@ -1,0 +1,92 @@
+//! `casetrail history`: what was recorded in a case, in that order.
+
+use clap::Args;
+
+use super::connection::ServerArguments;
+use super::failure::Failure;
+use super::names;
+use super::output::Output;
+use crate::wire::json;
+use crate::wire::v1::{Credibility, GetCaseHistoryRequest, HistoryEntry};
+
+/// The largest page that a server gives.
+const PAGE_SIZE: i32 = 1000;
+
+/// Which case.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  casetrail history 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001
+  casetrail history 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --json | jq .record.event.occurred")]
+pub(super) struct HistoryArguments {
+    /// The case, a UUID
+    #[arg(value_name = "CASE")]
+    case_id: String,
+    /// One line of canonical protobuf JSON an entry
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub(super) async fn run(arguments: &HistoryArguments) -> Result<(), Failure> {
+    let connection = arguments.server.connect().await?;
+    let mut cases = connection.cases();
+    let mut output = Output::stdout();
+    let mut page_token = String::new();
+    loop {
+        let request = GetCaseHistoryRequest {
+            case_id: arguments.case_id.clone(),
+            page_size: PAGE_SIZE,
+            page_token,
+        };
+        let page = cases.get_case_history(request).await;
+        let page = page
+            .map_err(|status| connection.failure(&status))?
+            .into_inner();
+        for entry in &page.entries {
+            output.line(&if arguments.json {
+                json::to_json(entry)
+            } else {
+                line(entry)
+            })?;
+        }
+        output.flush()?;
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// An entry in one line: where, when and by whom it was recorded, what happened and when, on which
+/// source, and how the case stood afterwards, where that changed.
+fn line(entry: &HistoryEntry) -> String {
+    let record = entry.record.clone().unwrap_or_default();
+    let event = record.event.clone().unwrap_or_default();
+    let mut held_true = names::credibility(event.credibility());
+    if entry.credibility_now() != Credibility::Unspecified {
+        held_true = format!(
+            "{held_true}, now {}",
+            names::credibility(entry.credibility_now())
+        );
+    }
+    if entry.voided {
+        held_true.push_str(", voided");
+    }
+    let version = format!("v{}", record.case_version);
+    let opens = record.case_version == 1;
+    let changed = opens || record.previous_standing.is_some();
+    let standing = record.standing.as_ref().filter(|_| changed);
+    let outcome = standing
+        .map(|now| format!("-> {}", names::standing(now)))
+        .unwrap_or_default();
+    format!(
+        "{:>8}  {}  {version:<5}  {:<25}  {:<26}  {held_true:<10}  {outcome:<26}  {}",
+        entry.position,
+        names::time(record.recorded_at.as_ref()),
+        event.occurred,
+        names::event_type(record.event_type()),
+        names::provenance(&record),
+    )
+}

@@ -1,0 +1,179 @@
+//! The command line: one file a subcommand.
+//!
+//! All but `serve`, `sample`, `lifecycle` and `completions` are clients that speak gRPC like anyone
+//! else; they know nothing of the log, the views or the ledger. What a command is told to print goes
+//! to standard output, everything else to standard error.
+
+mod completions;
+mod connection;
+mod demo;
+mod failure;
+mod filter;
+mod get;
+mod history;
+mod lifecycle;
+mod list;
+mod names;
+mod output;
+mod rebuild;
+mod replay;
+pub mod sample;
+mod serve;
+mod status;
+mod submit;
+mod summary;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use self::failure::{Failure, exit_code};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused, by the server or because a line of the input is malformed
+  2  wrong usage
+  3  no connection to the server";
+
+/// Tracks humanitarian cases: releases of prisoners and hostages, recoveries of remains, returns of
+/// displaced people.
+///
+/// Every event is kept in an append-only log, from which the status of each case is told.
+#[derive(Debug, Parser)]
+#[command(name = "casetrail", version, after_help = EXIT_CODES, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a server
+    Serve(serve::ServeArguments),
+    /// Submit events from a file of JSON Lines
+    Submit(submit::SubmitArguments),
+    /// Show a case
+    Get(get::GetArguments),
+    /// List cases
+    List(list::ListArguments),
+    /// Show the history of a case
+    History(history::HistoryArguments),
+    /// Stream status changes
+    Watch(watch::WatchArguments),
+    /// Count cases by kind and status
+    Summary(summary::SummaryArguments),
+    /// Replay the log, verifying its checksums
+    Replay(replay::ReplayArguments),
+    /// Show how the server stands
+    Status(status::StatusArguments),
+    /// Rebuild the server's views from the log, and compare
+    Rebuild(rebuild::RebuildArguments),
+    /// Print the lifecycle of a kind of case
+    Lifecycle(lifecycle::LifecycleArguments),
+    /// Print fictional submissions, for trying things out
+    Sample(sample::SampleArguments),
+    /// Show everything on a server of its own, with a crash in the middle
+    Demo(demo::DemoArguments),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArguments),
+}
+
+/// Parses the arguments, runs the command, and tells how it went by the exit code.
+pub fn main() -> ExitCode {
+    // Parsing ends the process by itself for help (0) and for wrong usage (2).
+    let result = run(Cli::parse().command);
+    match result {
+        // Whoever read the output has read enough, as in `casetrail replay | head`.
+        Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::note(&failure.to_string());
+            ExitCode::from(exit_code(&failure))
+        }
+    }
+}
+
+/// The command line's definition, for completions.
+fn definition() -> clap::Command {
+    Cli::command()
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Sample(arguments) => sample::run(&arguments),
+        Command::Lifecycle(arguments) => lifecycle::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        client => {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::local("starting the client failed", &error))?;
+            runtime.block_on(run_client(client))
+        }
+    }
+}
+
+async fn run_client(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Submit(arguments) => submit::run(&arguments).await,
+        Command::Get(arguments) => get::run(&arguments).await,
+        Command::List(arguments) => list::run(&arguments).await,
+        Command::History(arguments) => history::run(&arguments).await,
+        Command::Watch(arguments) => watch::run(&arguments).await,
+        Command::Summary(arguments) => summary::run(&arguments).await,
+        Command::Replay(arguments) => replay::run(&arguments).await,
+        Command::Status(arguments) => status::run(&arguments).await,
+        Command::Rebuild(arguments) => rebuild::run(&arguments).await,
+        Command::Demo(arguments) => demo::run(&arguments).await,
+        Command::Serve(_)
+        | Command::Sample(_)
+        | Command::Lifecycle(_)
+        | Command::Completions(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use clap::Parser;
+
+    use super::{Cli, definition};
+
+    #[test]
+    fn the_definition_holds_together() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn every_command_but_few_has_examples_that_parse() {
+        let mut examples = 0;
+        for command in definition().get_subcommands() {
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.contains("Examples:"),
+                "{} has no examples",
+                command.get_name()
+            );
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                for part in line
+                    .split('|')
+                    .map(str::trim)
+                    .filter(|p| p.starts_with("casetrail "))
+                {
+                    let words = part
+                        .split_whitespace()
+                        .take_while(|word| !word.starts_with('>'));
+                    Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{part}: {error}"));
+                    examples += 1;
+                }
+            }
+        }
+        assert!(examples >= 14, "{examples} examples");
+    }
+}

@@ -1,0 +1,212 @@
+//! The short names of the protocol's enumerations, as people read and type them.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use prost_types::Timestamp;
+use tonic::Code;
+
+use crate::domain::lifecycle::document::{event_name, status_name};
+use crate::wire::v1::{
+    CaseKind, CaseStatus, ContestedCause, Credibility, EventType, LegalCategory, Record, Standing,
+};
+
+/// No enumeration of the protocol has numbers beyond this one.
+const NUMBER_MAX: i32 = 1000;
+
+/// Parses kinds of case by their short names.
+pub(super) fn kind_parser() -> impl TypedValueParser<Value = i32> {
+    parser(|number| {
+        CaseKind::try_from(number)
+            .ok()
+            .map(|kind| self::kind(kind).to_lowercase())
+    })
+}
+
+/// Parses legal categories by their short names.
+pub(super) fn category_parser() -> impl TypedValueParser<Value = i32> {
+    parser(|number| LegalCategory::try_from(number).ok().map(category))
+}
+
+/// Parses statuses by their short names, which differ between the kinds.
+pub(super) fn status_parser() -> impl TypedValueParser<Value = i32> {
+    parser(|number| {
+        CaseStatus::try_from(number)
+            .ok()
+            .map(|status| status_name(status).to_owned())
+    })
+}
+
+/// Parses event types by their short names.
+pub(super) fn event_type_parser() -> impl TypedValueParser<Value = i32> {
+    parser(|number| {
+        EventType::try_from(number)
+            .ok()
+            .map(|event| event_name(event).to_owned())
+    })
+}
+
+/// The name of a kind, for example `Detention`.
+pub(super) fn kind(kind: CaseKind) -> String {
+    camel(kind.as_str_name(), "CASE_KIND_")
+}
+
+/// The name of a status, for example `ReleasePending`; a dash where there is none.
+pub(super) fn status(status: CaseStatus) -> &'static str {
+    if status == CaseStatus::Unspecified {
+        "-"
+    } else {
+        status_name(status)
+    }
+}
+
+/// The name of an event type, for example `HandoverScheduled`.
+pub(super) fn event_type(event_type: EventType) -> &'static str {
+    // A record of a newer version is passed on as it is.
+    if event_type == EventType::Unspecified {
+        "(unknown)"
+    } else {
+        event_name(event_type)
+    }
+}
+
+/// The name of a legal category, for example `PrisonerOfWar`.
+pub(super) fn category(category: LegalCategory) -> String {
+    camel(category.as_str_name(), "LEGAL_CATEGORY_")
+}
+
+/// The name of a credibility, for example `Likely`.
+pub(super) fn credibility(credibility: Credibility) -> String {
+    camel(credibility.as_str_name(), "CREDIBILITY_")
+}
+
+/// The name of a cause, for example `OpenDispute`.
+pub(super) fn contested_cause(cause: ContestedCause) -> String {
+    camel(cause.as_str_name(), "CONTESTED_CAUSE_")
+}
+
+/// How a case stands in a few words: the confirmed status, the reported one where it differs, and
+/// what else is remarkable.
+pub(super) fn standing(standing: &Standing) -> String {
+    let (confirmed, reported) = (standing.confirmed(), standing.reported());
+    let mut text = status(confirmed).to_owned();
+    if reported != confirmed {
+        text.push_str(&format!(" (reported {})", status(reported)));
+    }
+    if standing.contested {
+        text.push_str(", contested");
+    }
+    if standing.closed {
+        text.push_str(", closed");
+    }
+    text
+}
+
+/// Who recorded an event for which organisation, and on which source: `actor@organisation < source`.
+pub(super) fn provenance(record: &Record) -> String {
+    let source = record
+        .event
+        .as_ref()
+        .and_then(|event| event.source.as_ref());
+    let source = source.map_or("", |source| source.reference.as_str());
+    format!("{}@{} < {source}", record.actor, record.organisation)
+}
+
+/// A time to the second, in UTC; a dash where there is none.
+pub(super) fn time(timestamp: Option<&Timestamp>) -> String {
+    timestamp.map_or_else(
+        || "-".to_owned(),
+        |time| {
+            Timestamp {
+                seconds: time.seconds,
+                nanos: 0,
+            }
+            .to_string()
+        },
+    )
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name of a status code, as gRPC writes it.
+pub(super) fn code(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// Parses the names that `name` gives to numbers above 0, in any case of letters.
+fn parser(name: impl Fn(i32) -> Option<String>) -> impl TypedValueParser<Value = i32> {
+    let named: Vec<(String, i32)> = (1..NUMBER_MAX)
+        .filter_map(|number| Some((name(number)?, number)))
+        .collect();
+    PossibleValuesParser::new(named.iter().map(|(name, _)| name.clone())).try_map(
+        move |typed: String| {
+            named
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(&typed))
+                .map(|(_, number)| *number)
+                .ok_or("no such name")
+        },
+    )
+}
+
+/// `CASE_KIND_DETENTION` without its prefix, as `Detention`.
+fn camel(name: &str, prefix: &str) -> String {
+    let words = name.strip_prefix(prefix).unwrap_or(name).split('_');
+    words
+        .flat_map(|word| {
+            let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+            [first.to_owned(), rest.to_lowercase()]
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_of_statuses_differ_between_the_kinds() {
+        let mut names: Vec<_> = (1..NUMBER_MAX)
+            .filter_map(|number| CaseStatus::try_from(number).ok())
+            .map(status_name)
+            .collect();
+        let count = names.len();
+        assert_eq!(count, 38);
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn a_standing_tells_what_is_remarkable() {
+        let standing = Standing {
+            confirmed: CaseStatus::DetentionRegistered.into(),
+            reported: CaseStatus::DetentionReleased.into(),
+            contested: true,
+            ..Standing::default()
+        };
+        assert_eq!(
+            super::standing(&standing),
+            "Registered (reported Released), contested"
+        );
+    }
+}

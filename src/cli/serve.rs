@@ -1,0 +1,174 @@
+//! `casetrail serve`: the start of a server and its end in good order.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use super::connection::DEFAULT_ADDRESS;
+use super::failure::Failure;
+use super::output::Output;
+use crate::ledger::Ledger;
+use crate::log::{DataFolder, SledLog, SledOptions};
+use crate::service::Server;
+use crate::view::SnapshotFile;
+
+const MIB: u64 = 1024 * 1024;
+
+/// How a server runs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Ends in good order on SIGTERM and SIGINT. CASETRAIL_LOG says what is logged, for example
+CASETRAIL_LOG=debug or CASETRAIL_LOG=casetrail::ledger=trace,info.
+
+Examples:
+  casetrail serve --data /var/lib/casetrail
+  casetrail serve --data ./data --listen 127.0.0.1:0 --log-format json")]
+pub(super) struct ServeArguments {
+    /// Folder of the data; created where it does not exist. One server a folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: PathBuf,
+    /// Address to listen on: loopback only, as long as there is no authentication. Port 0 takes a
+    /// free one
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
+    pub(super) listen: SocketAddr,
+    /// Format of the log on standard error
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    log_format: LogFormat,
+    /// Cache of the log, in MiB; it shows up as resident memory
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub(super) cache_mib: u64,
+}
+
+/// Format of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
+    if !arguments.listen.ip().is_loopback() {
+        return Err(Failure::Usage(format!(
+            "--listen: {} is not a loopback address. There is no TLS and no authentication yet, \
+             so nobody else may reach the server: listen on 127.0.0.1 or [::1].",
+            arguments.listen
+        )));
+    }
+    start_logging(arguments.log_format)?;
+    raise_open_files();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local("starting the server failed", &error))?;
+    runtime.block_on(async {
+        let stop = stop_signal()?;
+        let (address, serving) = start(arguments, stop).await?;
+        announce(address)?;
+        serving.await
+    })
+}
+
+/// Opens the folder, the log and the ledger, and binds the service. What it returns serves until
+/// `stop` turns true, and then ends in good order.
+async fn start(
+    arguments: &ServeArguments,
+    stop: watch::Receiver<bool>,
+) -> Result<(SocketAddr, impl Future<Output = Result<(), Failure>>), Failure> {
+    let (data, cache_bytes) = (arguments.data.clone(), arguments.cache_mib * MIB);
+    let opened = tokio::task::spawn_blocking(move || open(&data, cache_bytes)).await;
+    let ledger = opened.map_err(|error| Failure::local("opening the data failed", &error))??;
+    let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
+    let server = Server::bind(arguments.listen)
+        .await
+        .map_err(|error| failed(&error))?;
+    let address = server.address();
+    let serving = async move {
+        let served = server.run(Arc::clone(&ledger), stop).await;
+        // What is in the queue is finished, a snapshot written and the log closed.
+        let closed = tokio::task::spawn_blocking(move || ledger.shut_down()).await;
+        served.map_err(|error| failed(&error))?;
+        closed.map_err(|error| Failure::local("closing the data failed", &error))
+    };
+    Ok((address, serving))
+}
+
+fn open(data: &Path, cache_bytes: u64) -> Result<Arc<Ledger>, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
+    let folder = DataFolder::open(data).map_err(|error| failed(&error))?;
+    let folder = Arc::new(folder);
+    let options = SledOptions {
+        cache_bytes,
+        ..SledOptions::default()
+    };
+    let log = SledLog::open(Arc::clone(&folder), options).map_err(|error| failed(&error))?;
+    let snapshot = SnapshotFile::in_folder(folder.views_path());
+    let ledger = Ledger::open(Arc::new(log), Some(snapshot)).map_err(|error| failed(&error))?;
+    Ok(Arc::new(ledger))
+}
+
+/// Tells on standard output where the server listens, for people and for scripts that took port 0.
+fn announce(address: SocketAddr) -> Result<(), Failure> {
+    let mut output = Output::stdout();
+    output.line(&format!("listening on {address}"))?;
+    output.flush()
+}
+
+/// Takes as many file descriptors as the system allows: each connection needs one.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+fn start_logging(format: LogFormat) -> Result<(), Failure> {
+    let wanted = std::env::var("CASETRAIL_LOG").or_else(|_| std::env::var("RUST_LOG"));
+    let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or("info")).map_err(|error| {
+        Failure::Usage(format!("CASETRAIL_LOG or RUST_LOG is malformed: {error}"))
+    })?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    let started = match format {
+        LogFormat::Human => subscriber.try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| Failure::local("starting the log of the server failed", error.as_ref()))
+}
+
+/// Turns true on the first SIGTERM or SIGINT. A second one ends the process at once: what was
+/// acknowledged is on disk in any case.
+fn stop_signal() -> Result<watch::Receiver<bool>, Failure> {
+    let failed = |error| Failure::local("listening for signals failed", &error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        for times in 1.. {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if times > 1 {
+                std::process::exit(1);
+            }
+            tracing::info!("shutting down; a second signal ends at once");
+            sender.send_replace(true);
+        }
+    });
+    Ok(receiver)
+}
