@@ -1,0 +1,33 @@
+//! The API end to end: real sockets, real clients, and a log on sled. How streams go on after a cut,
+//! what slow readers cost, what bad input is answered, and that all views of the log agree.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    missing_docs,
+    unreachable_pub
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod bad_requests;
+mod digest;
+mod harness;
+mod malformed;
+mod proxy;
+mod push_back;
+mod raw;
+mod reading;
+mod reflection;
+mod refused;
+mod replaying;
+mod resume;
+mod stalled;
+mod truth;
+mod watching;
