@@ -37,8 +37,9 @@ fn the_limits_are_those_of_the_code() {
         ),
         format!("| a reference | {} bytes", limits::REFERENCE_BYTES_MAX),
         format!(
-            "| a request message | {} MiB |",
-            limits::REQUEST_MESSAGE_BYTES_MAX / KIB / KIB
+            "| a request message | {} MiB, {} fields |",
+            limits::REQUEST_MESSAGE_BYTES_MAX / KIB / KIB,
+            with_comma(limits::REQUEST_FIELDS_MAX)
         ),
         format!(
             "| a page | {} items; {} where",

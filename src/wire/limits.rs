@@ -18,6 +18,9 @@ pub const SUBMISSION_BYTES_MAX: usize = 256 * 1024;
 pub const PERSONAL_VALUE_BYTES_MAX: usize = 8 * 1024;
 /// Length of a request message, in bytes: 4 MiB.
 pub const REQUEST_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Number of fields of a request message, those of the messages in it included: far more than the
+/// largest submission or filter has.
+pub const REQUEST_FIELDS_MAX: usize = 200_000;
 
 /// Number of items of a page at most; a larger page_size is taken as this one (AIP-158).
 pub const PAGE_SIZE_MAX: usize = 1_000;

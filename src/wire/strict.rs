@@ -20,10 +20,16 @@ use tonic::{
 use tonic_prost::{ProstCodec, ProstEncoder};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::limits::REQUEST_FIELDS_MAX;
+use super::validate::TOO_LARGE;
+
 /// Reason of a refusal: fields that this server does not know.
 pub const UNKNOWN_FIELDS: &str = "UNKNOWN_FIELDS";
 /// Reason of a refusal: bytes that are no message of the protocol.
 pub const MALFORMED_MESSAGE: &str = "MALFORMED_MESSAGE";
+
+/// A request of more bytes has its fields counted before it is decoded.
+const COUNTED_BYTES_MIN: usize = 16 * 1024;
 
 /// Encodes as prost does, and decodes requests strictly.
 #[derive(Debug, Clone)]
@@ -74,6 +80,9 @@ impl<U: Message + Name + Default> Decoder for StrictDecoder<U> {
 /// that is malformed.
 pub fn decode<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Status> {
     let is_request = U::NAME.ends_with("Request");
+    if is_request && bytes.len() > COUNTED_BYTES_MIN {
+        refuse_too_many_fields::<U>(&bytes)?;
+    }
     let message = U::decode(bytes.clone()).map_err(|error| match is_request {
         true => refusal(
             MALFORMED_MESSAGE,
@@ -97,6 +106,52 @@ pub fn decode<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Status> {
             ),
         )),
     }
+}
+
+/// Refuses a large request of very many small fields before it is decoded: two bytes on the wire
+/// can be some hundreds in memory.
+fn refuse_too_many_fields<U: Name>(bytes: &Bytes) -> Result<(), Status> {
+    let descriptor = super::descriptor_pool().get_message_by_name(&U::full_name());
+    let mut left = REQUEST_FIELDS_MAX;
+    match descriptor.is_none_or(|descriptor| within(&descriptor, bytes.clone(), &mut left)) {
+        true => Ok(()),
+        false => Err(refusal(
+            TOO_LARGE,
+            format!(
+                "the message has more than {REQUEST_FIELDS_MAX} fields; send it in several. Nothing \
+                 of it was recorded"
+            ),
+        )),
+    }
+}
+
+/// Whether an encoded message has at most `left` fields, those of the messages in it included.
+/// Where the bytes are malformed, which decoding will tell, there are no more.
+fn within(descriptor: &MessageDescriptor, mut bytes: Bytes, left: &mut usize) -> bool {
+    while bytes.has_remaining() {
+        let Some(fewer) = left.checked_sub(1) else {
+            return false;
+        };
+        *left = fewer;
+        let Ok((number, wire_type)) = decode_key(&mut bytes) else {
+            return true;
+        };
+        let inner = descriptor.get_field(number).map(|field| field.kind());
+        if let (Some(Kind::Message(inner)), WireType::LengthDelimited) = (inner, wire_type) {
+            let length = decode_varint(&mut bytes).map(usize::try_from);
+            match length {
+                Ok(Ok(length)) if length <= bytes.len() => {
+                    if !within(&inner, bytes.split_to(length), left) {
+                        return false;
+                    }
+                }
+                _ => return true,
+            }
+        } else if skip_field(wire_type, number, &mut bytes, DecodeContext::default()).is_err() {
+            return true;
+        }
+    }
+    true
 }
 
 fn refusal(reason: &str, message: String) -> Status {

@@ -5,7 +5,7 @@ use casetrail::wire::{
     descriptor_pool, event_type,
     header::RecordHeader,
     json::{from_json, to_json},
-    strict, v1,
+    limits, strict, v1,
     v1::{EventType as Type, event::Payload},
 };
 use prost::{
@@ -14,6 +14,7 @@ use prost::{
 };
 use prost_types::Timestamp;
 use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::support::{submission_of, valid_event};
 
@@ -88,6 +89,20 @@ fn field(number: u32, content: &[u8]) -> Vec<u8> {
 
 fn decode_request(bytes: Vec<u8>) -> Result<v1::SubmitEventsRequest, tonic::Status> {
     strict::decode(Bytes::from(bytes))
+}
+
+#[test]
+fn a_request_of_very_many_small_fields_is_refused_before_it_takes_up_memory() {
+    let events = |count: usize| {
+        let change = field(5, b"").repeat(count);
+        field(2, &change)
+    };
+    let status = decode_request(events(limits::REQUEST_FIELDS_MAX)).unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "TOO_LARGE");
+    // One field is the change itself.
+    assert!(decode_request(events(limits::REQUEST_FIELDS_MAX - 1)).is_ok());
 }
 
 #[test]
