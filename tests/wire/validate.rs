@@ -62,7 +62,7 @@ fn a_valid_submission_tells_what_it_holds() {
     );
     assert_eq!(event.credibility(), v1::Credibility::Confirmed);
     assert_eq!(event.days().latest.to_string(), "2024-03-05");
-    assert!(matches!(event.payload(), Payload::Released(_)));
+    assert!(matches!(event.event().payload, Some(Payload::Released(_))));
 }
 
 #[test]
