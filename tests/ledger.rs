@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use casetrail::domain::Rejection;
 use casetrail::ledger::{Ledger, OpenError, Recorder, SubmitError};
-use casetrail::log::{Fault, Log, MemoryLog};
+use casetrail::log::{AppendError, Fault, Log, MemoryLog, ReadError};
 use casetrail::view::{SnapshotFile, Views};
+use casetrail::wire::block::RecordBlock;
 use casetrail::wire::v1::{
     CaseChange, Event, EventType as E, Record, SubmitEventsRequest, SubmitEventsResponse,
     case_change::Expected,
@@ -608,5 +609,157 @@ async fn no_refusal_rests_on_what_was_never_recorded() {
             .filter(|answer| matches!(answer, Err(SubmitError::StaleVersion { .. })))
             .count();
         assert!(recorded == 1 || stale == 0, "{answers:?}");
+    }
+}
+
+/// A log whose appends wait until they are let through, one by one.
+struct Gated {
+    log: Arc<MemoryLog>,
+    entered: std::sync::mpsc::Sender<()>,
+    let_through: std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Log for Gated {
+    fn append(&self, expected_head: u64, blocks: &[RecordBlock]) -> Result<u64, AppendError> {
+        self.entered.send(()).unwrap();
+        self.let_through.lock().unwrap().recv().unwrap();
+        self.log.append(expected_head, blocks)
+    }
+
+    fn read(&self, from: u64, bytes_max: usize) -> Result<Vec<RecordBlock>, ReadError> {
+        self.log.read(from, bytes_max)
+    }
+
+    fn head(&self) -> u64 {
+        self.log.head()
+    }
+
+    fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.log.subscribe()
+    }
+
+    fn ended(&self) -> Option<String> {
+        self.log.ended()
+    }
+
+    fn record_mark(&self) -> Result<(), casetrail::log::OpenError> {
+        self.log.record_mark()
+    }
+
+    fn close(&self) -> Result<(), casetrail::log::OpenError> {
+        self.log.close()
+    }
+}
+
+/// The answers of four submissions: the first is in a commit under way while the others are sent:
+/// one that follows it in its case, the first once more, and one that expects the case not to exist.
+async fn around_a_commit_under_way(
+    fault: Option<Fault>,
+) -> (
+    Vec<Result<SubmitEventsResponse, SubmitError>>,
+    Arc<MemoryLog>,
+) {
+    let log = Arc::new(MemoryLog::new());
+    let (entered, entries) = std::sync::mpsc::channel();
+    let (let_through, gate) = std::sync::mpsc::channel();
+    let gated = Gated {
+        log: Arc::clone(&log),
+        entered,
+        let_through: std::sync::Mutex::new(gate),
+    };
+    let ledger = Ledger::open(Arc::new(gated), None).unwrap();
+    let case = fresh_uuid().to_string();
+    let of = |expected, event| request(vec![change(&case, expected, vec![valid_event(event)])]);
+    let first = of(Expected::NoCase(true), E::DetentionAlleged);
+    let follows = of(Expected::ExactVersion(1), E::ProofOfLifeReceived);
+    let stale = of(Expected::NoCase(true), E::DetentionAlleged);
+    let enqueue = async |request: &SubmitEventsRequest| {
+        let submission = validate::submission(request.clone(), ledger.today()).unwrap();
+        ledger.enqueue(submission, recorder()).await.unwrap()
+    };
+    let mut answers = vec![enqueue(&first).await];
+    entries.recv().unwrap();
+    // A write that fails here ends writing, or not; the next one is not asked to.
+    if let Some(fault) = fault {
+        log.inject(fault);
+    }
+    for request in [&follows, &first, &stale] {
+        answers.push(enqueue(request).await);
+    }
+    for _ in 0..4 {
+        let_through.send(()).unwrap();
+    }
+    (futures_util::future::join_all(answers).await, log)
+}
+
+#[tokio::test]
+async fn a_submission_is_judged_as_if_the_commit_under_way_were_there() {
+    for _ in 0..50 {
+        let (answers, log) = around_a_commit_under_way(None).await;
+        let [first, follows, again, stale] = &answers[..] else {
+            panic!("{answers:?}")
+        };
+        assert_eq!(first.as_ref().unwrap().results[0].positions, [0]);
+        assert_eq!(follows.as_ref().unwrap().results[0].version, 2);
+        assert_eq!(follows.as_ref().unwrap().results[0].positions, [1]);
+        assert!(again.as_ref().unwrap().replayed);
+        assert_eq!(
+            again.as_ref().unwrap().results,
+            first.as_ref().unwrap().results
+        );
+        assert!(
+            matches!(stale, Err(SubmitError::StaleVersion { current: 1.., .. })),
+            "{stale:?}"
+        );
+        assert_eq!(log.head(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_rests_on_a_commit_that_fails_is_not_recorded_and_not_answered_as_if_it_were() {
+    for _ in 0..50 {
+        let (answers, log) = around_a_commit_under_way(Some(Fault::Lost)).await;
+        let [first, follows, again, stale] = &answers[..] else {
+            panic!("{answers:?}")
+        };
+        assert!(
+            matches!(first, Err(SubmitError::OutcomeUnknown { .. })),
+            "{first:?}"
+        );
+        // Surely not recorded: it was to be written after the one that failed.
+        assert!(
+            matches!(follows, Err(SubmitError::WritingEnded { .. })),
+            "{follows:?}"
+        );
+        // Judged before the failure it shares the first one's fate, afterwards it is not written.
+        assert!(
+            matches!(
+                again,
+                Err(SubmitError::OutcomeUnknown { .. } | SubmitError::WritingEnded { .. })
+            ),
+            "{again:?}"
+        );
+        assert!(
+            matches!(stale, Err(SubmitError::WritingEnded { .. })),
+            "{stale:?}"
+        );
+        assert_eq!(log.reopen().head(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_rests_on_a_commit_that_found_the_disk_full_is_refused_with_it() {
+    for _ in 0..50 {
+        let (answers, log) = around_a_commit_under_way(Some(Fault::Full)).await;
+        assert!(
+            matches!(answers[0], Err(SubmitError::DiskFull { .. })),
+            "{answers:?}"
+        );
+        let recorded = answers.iter().filter(|answer| answer.is_ok()).count();
+        // Whatever was judged after the failure was judged by an empty case: the first or the one
+        // that expects no case may have been recorded then, and nothing else.
+        assert!(recorded <= 1, "{answers:?}");
+        assert!(answers[1].is_err(), "{answers:?}");
+        assert_eq!(log.head(), u64::try_from(recorded).unwrap());
     }
 }

@@ -1,6 +1,8 @@
-//! A batch: the submissions of one commit, judged one after the other. Later ones see earlier ones.
+//! A batch: the submissions of one commit, judged one after the other. Later ones see earlier ones,
+//! and what the commit before them brings, which may not be durable yet.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -28,13 +30,34 @@ const FULL_BYTES: usize =
 /// first one does not wait long for the last one's decision.
 const FULL_SUBMISSIONS: usize = 1_024;
 
+/// What a batch is judged against: what is durable, and the commit that is on its way to the disk.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a> {
+    pub(super) views: &'a Views,
+    pub(super) under_way: Option<&'a UnderWay>,
+}
+
+/// A commit on its way to the disk: the next batch is judged as if it were there already, and fails
+/// with it.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    pub(super) committed: Committed,
+    cases: Cases,
+}
+
+/// The cases that a batch names, also those that only a refused submission does.
+#[derive(Default)]
+struct Cases {
+    places: HashMap<Uuid, usize>,
+    states: Vec<Arc<CaseState>>,
+}
+
 /// Submissions that are judged and not yet durable.
-pub(super) struct Batch<'a> {
-    views: &'a Views,
+pub(super) struct Batch {
+    first_position: u64,
     recorded_at: Moment,
     builder: BlockBuilder,
-    cases: Vec<CaseState>,
-    case_index: HashMap<Uuid, usize>,
+    cases: Cases,
     event_ids: HashSet<Uuid>,
     request_ids: HashMap<Uuid, u64>,
     submissions: usize,
@@ -54,7 +77,7 @@ pub(super) enum Verdict {
 pub(super) struct Finished {
     pub(super) first_position: u64,
     pub(super) blocks: Vec<RecordBlock>,
-    pub(super) committed: Committed,
+    pub(super) under_way: UnderWay,
 }
 
 /// What of a submission was judged so far, so that it can be taken back.
@@ -67,14 +90,68 @@ struct Staged {
     event_ids: Vec<Uuid>,
 }
 
-impl<'a> Batch<'a> {
-    pub(super) fn new(views: &'a Views, recorded_at: Moment) -> Self {
+impl<'a> Ground<'a> {
+    /// The position that a commit on this ground begins at.
+    pub(super) fn position(&self) -> u64 {
+        self.under_way.map_or(self.views.position(), |under_way| {
+            under_way.committed.position
+        })
+    }
+
+    /// When the newest record was recorded.
+    fn recorded_at(&self) -> Moment {
+        match self.under_way {
+            Some(under_way) => under_way.committed.recorded_at,
+            None => self.views.recorded_at().unwrap_or_default(),
+        }
+    }
+
+    fn case(&self, case_id: Uuid) -> Option<&'a Arc<CaseState>> {
+        self.under_way
+            .and_then(|under_way| under_way.cases.get(case_id))
+            .filter(|case| case.version() > 0)
+            .or_else(|| self.views.case(case_id))
+    }
+
+    fn has_event(&self, event_id: Uuid) -> bool {
+        self.under_way
+            .is_some_and(|under_way| under_way.committed.event_ids.contains(&event_id))
+            || self.views.has_event(event_id)
+    }
+
+    fn request(&self, request_id: Uuid) -> Option<u64> {
+        self.under_way
+            .and_then(|under_way| under_way.committed.request_ids.get(&request_id).copied())
+            .or_else(|| self.views.request(request_id))
+    }
+}
+
+impl Cases {
+    fn get(&self, case_id: Uuid) -> Option<&Arc<CaseState>> {
+        self.states.get(*self.places.get(&case_id)?)
+    }
+
+    /// The place of a case, which is taken from the ground at first.
+    fn place_of(&mut self, case_id: Uuid, ground: Ground<'_>) -> usize {
+        *self.places.entry(case_id).or_insert_with(|| {
+            self.states.push(match ground.case(case_id) {
+                Some(case) => Arc::clone(case),
+                None => Arc::new(CaseState::new(case_id)),
+            });
+            self.states.len() - 1
+        })
+    }
+}
+
+impl Batch {
+    /// A batch that begins where the ground ends. `now` is the time of its recording, unless the
+    /// newest record is later.
+    pub(super) fn new(ground: Ground<'_>, now: Moment) -> Self {
         Self {
-            views,
-            recorded_at,
+            first_position: ground.position(),
+            recorded_at: now.max(ground.recorded_at()),
             builder: BlockBuilder::new(),
-            cases: Vec::new(),
-            case_index: HashMap::new(),
+            cases: Cases::default(),
             event_ids: HashSet::new(),
             request_ids: HashMap::new(),
             submissions: 0,
@@ -92,15 +169,20 @@ impl<'a> Batch<'a> {
     }
 
     /// Judges a submission, and takes it into the batch if all of it is allowed.
-    pub(super) fn judge(&mut self, submission: Submission, recorder: &Recorder) -> Verdict {
+    pub(super) fn judge(
+        &mut self,
+        ground: Ground<'_>,
+        submission: Submission,
+        recorder: &Recorder,
+    ) -> Verdict {
         self.submissions += 1;
         let request_id = submission.request_id;
         let known = self.request_ids.get(&request_id).copied();
-        if let Some(first_position) = known.or_else(|| self.views.request(request_id)) {
+        if let Some(first_position) = known.or_else(|| ground.request(request_id)) {
             return Verdict::Known { first_position };
         }
         let mut staged = Staged::default();
-        let judged = self.stage(submission, recorder, &mut staged);
+        let judged = self.stage(ground, submission, recorder, &mut staged);
         let judged = judged.and_then(|()| self.encode(&staged.records));
         if let Err(error) = judged {
             self.take_back(&staged);
@@ -123,36 +205,38 @@ impl<'a> Batch<'a> {
 
     /// What the batch comes to.
     pub(super) fn finish(mut self) -> Finished {
-        let first_position = self.views.position();
+        let first_position = self.first_position;
         let blocks = self.builder.finish(first_position);
         let position = blocks
             .last()
             .map_or(first_position, RecordBlock::end_position);
-        let recorded_at = if position > first_position {
-            self.recorded_at
-        } else {
-            self.views.recorded_at().unwrap_or_default()
-        };
-        let mut cases = self.cases;
-        cases.retain(|case| case.last_position() >= Some(first_position));
+        let states = self.cases.states.iter();
+        let mut cases: Vec<_> = states
+            .filter(|case| case.last_position() >= Some(first_position))
+            .cloned()
+            .collect();
         // The views keep cases in the order in which the log opens them; a submission that was
         // refused may have been the first to name one here.
-        cases.sort_by_key(CaseState::first_position);
+        cases.sort_by_key(|case| case.first_position());
         Finished {
             first_position,
             blocks,
-            committed: Committed {
-                position,
-                recorded_at,
-                cases,
-                event_ids: self.event_ids,
-                request_ids: self.request_ids,
+            under_way: UnderWay {
+                committed: Committed {
+                    position,
+                    recorded_at: self.recorded_at,
+                    cases,
+                    event_ids: self.event_ids,
+                    request_ids: self.request_ids,
+                },
+                cases: self.cases,
             },
         }
     }
 
     fn stage(
         &mut self,
+        ground: Ground<'_>,
         submission: Submission,
         recorder: &Recorder,
         staged: &mut Staged,
@@ -169,12 +253,9 @@ impl<'a> Batch<'a> {
                 expected,
                 events,
             } = change;
-            let place = self.place_of(case_id);
-            let before = self
-                .cases
-                .get(place)
-                .map(CaseState::before)
-                .unwrap_or_default();
+            let place = self.cases.place_of(case_id, ground);
+            let case = self.cases.states.get(place);
+            let before = case.map(|case| case.before()).unwrap_or_default();
             staged.touched.push((place, before));
             check_version(index, case_id, expected, before.version)?;
             staged.results.push(CaseChangeResult {
@@ -186,7 +267,7 @@ impl<'a> Batch<'a> {
                     change: index,
                     event: event_index,
                 };
-                self.stage_event(path, place, event, recorder, staged)?;
+                self.stage_event(ground, path, place, event, recorder, staged)?;
             }
         }
         // What only the whole submission knows is written into its records last.
@@ -205,6 +286,7 @@ impl<'a> Batch<'a> {
 
     fn stage_event(
         &mut self,
+        ground: Ground<'_>,
         path: Path,
         place: usize,
         event: ValidEvent,
@@ -216,7 +298,7 @@ impl<'a> Batch<'a> {
             event: event_index,
         } = path;
         let (event_id, event_type, days) = (event.event_id(), event.event_type(), event.days());
-        if self.views.has_event(event_id) || self.event_ids.contains(&event_id) {
+        if ground.has_event(event_id) || self.event_ids.contains(&event_id) {
             return Err(SubmitError::EventIdReused {
                 change,
                 event: event_index,
@@ -224,8 +306,8 @@ impl<'a> Batch<'a> {
             });
         }
         let position =
-            self.views.position() + self.builder.record_count() + staged.records.len() as u64;
-        let Some(case) = self.cases.get_mut(place) else {
+            self.first_position + self.builder.record_count() + staged.records.len() as u64;
+        let Some(case) = self.cases.states.get_mut(place) else {
             return Ok(());
         };
         case.decide(&event, self.recorded_at.day())
@@ -239,6 +321,7 @@ impl<'a> Batch<'a> {
             })?;
         let before = (case.version() > 0).then(|| case.standing());
         let event = event.into_event();
+        let case = Arc::make_mut(case);
         case.take(Arrival {
             position,
             event: &event,
@@ -296,22 +379,12 @@ impl<'a> Batch<'a> {
     /// Puts the cases of a refused submission back to how they stood before it.
     fn take_back(&mut self, staged: &Staged) {
         for (place, before) in &staged.touched {
-            if let Some(case) = self.cases.get_mut(*place) {
-                case.take_back_to(*before);
+            if let Some(case) = self.cases.states.get_mut(*place)
+                && case.version() > before.version
+            {
+                Arc::make_mut(case).take_back_to(*before);
             }
         }
-    }
-
-    /// The place of a case in the batch, which takes it from the views at first.
-    fn place_of(&mut self, case_id: Uuid) -> usize {
-        *self.case_index.entry(case_id).or_insert_with(|| {
-            let case = match self.views.case(case_id) {
-                Some(case) => case.as_ref().clone(),
-                None => CaseState::new(case_id),
-            };
-            self.cases.push(case);
-            self.cases.len() - 1
-        })
     }
 }
 

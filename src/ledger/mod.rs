@@ -1,7 +1,9 @@
 //! The ledger: the one place where submissions become records.
 //!
-//! A single thread, the writer, takes submissions from a bounded queue, judges each against its
-//! cases, appends what it accepted in one durable commit, takes it into the views, and answers.
+//! A single thread, the writer, takes submissions from a bounded queue and judges each against its
+//! cases. Another, the committer, appends what was accepted in one durable commit, takes it into the
+//! views, and answers; meanwhile the writer judges the next batch, as if the commit under way were
+//! there already: that batch fails with it.
 //!
 //! Invariants:
 //! - Nothing is answered, and nothing is visible to a reader, before it is durable.
@@ -13,6 +15,7 @@
 
 mod batch;
 mod clock;
+mod committer;
 mod error;
 mod keeper;
 mod rebuild;
@@ -37,7 +40,7 @@ use crate::wire::validate::Submission;
 use batch::Verdict;
 pub use error::{OpenError, RebuildError, SubmitError};
 pub use rebuild::Rebuilt;
-use writer::{Job, Work};
+use writer::{Desk, Job, Work};
 
 /// The unit in which the bytes of the queue are counted.
 const QUEUE_UNIT_BYTES: usize = 1024;
@@ -61,7 +64,7 @@ pub struct Ledger {
     started_at: Moment,
 }
 
-/// What the writer, the keeper and the readers share.
+/// What the writer, the committer, the keeper and the readers share.
 struct Shared {
     log: Arc<dyn Log>,
     views: RwLock<Views>,
@@ -93,10 +96,15 @@ impl Ledger {
         });
         let (queue, work) = mpsc::channel(QUEUE_SUBMISSIONS_MAX);
         let (stop_keeper, keeper_stops) = std::sync::mpsc::channel();
+        let desk = Arc::new(Desk::default());
         let threads = vec![
             spawn("writer", {
+                let (shared, desk) = (Arc::clone(&shared), Arc::clone(&desk));
+                move || writer::run(&shared, &desk, work)
+            })?,
+            spawn("committer", {
                 let shared = Arc::clone(&shared);
-                move || writer::run(&shared, work)
+                move || committer::run(&shared, &desk)
             })?,
             spawn("keeper", {
                 let shared = Arc::clone(&shared);

@@ -1,19 +1,21 @@
-//! The writer: one thread that takes submissions from the queue, decides, appends and answers.
+//! The writer: it takes submissions from the queue and judges each into the open batch, while the
+//! batch before it is made durable by the committer.
+//!
+//! The two threads meet at a [`Desk`], which holds the open batch and the commit that is under way.
+//! Its lock is held to judge one submission, or to hand a batch over, never over I/O.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::batch::{Batch, Verdict};
-use super::error::SubmitError;
+use super::batch::{Batch, Finished, Ground, UnderWay, Verdict};
 use super::{Recorder, Shared, clock};
-use crate::log::AppendError;
 use crate::wire::validate::Submission;
 
 /// Something for the writer to do.
 pub(super) enum Work {
     Submission(Job),
-    /// To be done between two commits.
+    /// To be done while no commit is under way.
     Between(Box<dyn FnOnce(&Shared) + Send>),
 }
 
@@ -27,122 +29,213 @@ pub(super) struct Job {
 }
 
 /// A verdict that is told once the commit is durable.
-struct Pending {
-    reply: oneshot::Sender<Verdict>,
-    verdict: Verdict,
-    /// Whether it was judged by what is durable alone, and not by what this commit brings.
-    by_durable: bool,
+pub(super) struct Pending {
+    pub(super) reply: oneshot::Sender<Verdict>,
+    pub(super) verdict: Verdict,
+    /// Whether it was judged by what is durable alone, and not by what commits were to bring.
+    pub(super) by_durable: bool,
     _room: OwnedSemaphorePermit,
 }
 
-/// Runs until the queue is closed and empty.
-pub(super) fn run(shared: &Arc<Shared>, mut work: mpsc::Receiver<Work>) {
-    let mut next = work.blocking_recv();
-    while let Some(item) = next {
-        next = match item {
-            Work::Between(task) => {
-                task(shared);
-                work.blocking_recv()
-            }
-            Work::Submission(first) => {
-                let follower = commit(shared, first, &mut work);
-                follower.or_else(|| work.blocking_recv())
-            }
-        };
+/// Where the writer and the committer meet.
+#[derive(Default)]
+pub(super) struct Desk {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    open: Option<Open>,
+    /// Whether the committer may take the open batch: it is full, or nothing waits to join it.
+    ready: bool,
+    under_way: Option<Arc<UnderWay>>,
+    /// Whether the committer is at work.
+    busy: bool,
+    /// Whether one of the two threads is gone, so that the other ends too.
+    closed: bool,
+}
+
+/// The batch that takes submissions in, and those who wait for it.
+struct Open {
+    batch: Batch,
+    pending: Vec<Pending>,
+}
+
+/// A batch that the committer has taken.
+pub(super) struct Taken {
+    pub(super) first_position: u64,
+    pub(super) blocks: Vec<crate::wire::block::RecordBlock>,
+    pub(super) under_way: Arc<UnderWay>,
+    pub(super) pending: Vec<Pending>,
+}
+
+/// Closes the desk when the thread that holds it ends, however it ends.
+pub(super) struct Seat<'a>(pub(super) &'a Desk);
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_all();
     }
 }
 
-/// Takes the first submission and all that wait behind it into one commit. Returns an item that was
-/// taken from the queue and does not belong to it.
-fn commit(shared: &Shared, first: Job, work: &mut mpsc::Receiver<Work>) -> Option<Work> {
-    let mut pending = Vec::new();
-    let mut follower = None;
-    let batch = {
-        let views = shared.views();
-        let recorded_at = clock::now().max(views.recorded_at().unwrap_or_default());
-        let mut batch = Batch::new(&views, recorded_at);
-        let mut job = Some(first);
-        while let Some(Job {
+/// Runs until the queue is closed and empty, or the committer is gone.
+pub(super) fn run(shared: &Arc<Shared>, desk: &Desk, mut work: mpsc::Receiver<Work>) {
+    let _seat = Seat(desk);
+    while let Some(mut item) = work.blocking_recv() {
+        loop {
+            let go_on = match item {
+                Work::Submission(job) => desk.judge(shared, job),
+                Work::Between(task) => desk.between(|| task(shared)),
+            };
+            if !go_on {
+                return;
+            }
+            match work.try_recv() {
+                Ok(next) => item = next,
+                Err(_) => break,
+            }
+        }
+        desk.release();
+    }
+}
+
+impl Desk {
+    /// Judges a submission into the open batch, once that has room. False where the committer is
+    /// gone.
+    fn judge(&self, shared: &Shared, job: Job) -> bool {
+        let Job {
             submission,
             recorder,
             reply,
             room,
-        }) = job.take()
-        {
-            let by_durable = !batch.holds_records();
-            let verdict = batch.judge(submission, &recorder);
-            pending.push(Pending {
-                by_durable,
-                reply,
-                verdict,
-                _room: room,
-            });
-            if batch.is_full() {
-                break;
-            }
-            match work.try_recv() {
-                Ok(Work::Submission(next)) => job = Some(next),
-                Ok(other) => follower = Some(other),
-                Err(_) => {}
-            }
+        } = job;
+        let mut state = self.wait(|state| !state.open.as_ref().is_some_and(Open::is_full));
+        if state.closed {
+            return false;
         }
-        batch.finish()
-    };
-    let durable_before = batch.first_position;
-    let appended = if batch.blocks.is_empty() {
-        Ok(())
-    } else {
-        shared
-            .log
-            .append(durable_before, &batch.blocks)
-            .map(|head| {
-                shared.views_mut().install(batch.committed);
-                shared.head.send_replace(head);
-            })
-    };
-    if let Err(error) = &appended {
-        tracing::error!(%error, "a commit failed");
-    }
-    for Pending {
-        reply,
-        verdict,
-        by_durable,
-        ..
-    } in pending
-    {
-        let verdict = match (verdict, &appended) {
-            (verdict, Ok(())) => verdict,
-            // What was judged by what is durable holds, whatever became of the commit.
-            (Verdict::Known { first_position }, Err(_)) if first_position < durable_before => {
-                Verdict::Known { first_position }
-            }
-            (Verdict::Refused(cause), Err(_)) if by_durable => Verdict::Refused(cause),
-            (_, Err(error)) => Verdict::Refused(of_append(error)),
+        let State {
+            open,
+            ready,
+            under_way,
+            ..
+        } = &mut *state;
+        let views = shared.views();
+        let ground = Ground {
+            views: &views,
+            under_way: under_way.as_deref(),
         };
-        // A client that went away does not want its answer.
-        let _ = reply.send(verdict);
+        let Open { batch, pending } = open.get_or_insert_with(|| Open {
+            batch: Batch::new(ground, clock::now()),
+            pending: Vec::new(),
+        });
+        let by_durable = ground.under_way.is_none() && !batch.holds_records();
+        let verdict = batch.judge(ground, submission, &recorder);
+        pending.push(Pending {
+            reply,
+            verdict,
+            by_durable,
+            _room: room,
+        });
+        if batch.is_full() {
+            *ready = true;
+            drop(views);
+            drop(state);
+            self.changed.notify_all();
+        }
+        true
     }
-    follower
+
+    /// Lets the committer take the open batch, since nothing more waits to join it.
+    fn release(&self) {
+        let mut state = self.lock();
+        state.ready = state.open.is_some();
+        let wakes = state.ready && !state.busy;
+        drop(state);
+        if wakes {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Does something while no commit is under way, and nothing waits for one.
+    fn between(&self, task: impl FnOnce()) -> bool {
+        self.release();
+        let state = self.wait(|state| state.open.is_none() && !state.busy);
+        if state.closed {
+            return false;
+        }
+        // The writer itself does it, and nobody else opens a batch.
+        drop(state);
+        task();
+        true
+    }
+
+    /// Takes the open batch as soon as it may be taken; none once the writer is gone and nothing is
+    /// left to be done.
+    pub(super) fn take(&self) -> Option<Taken> {
+        let mut state = self.wait(|state| state.ready);
+        state.ready = false;
+        let Open { batch, pending } = state.open.take()?;
+        let Finished {
+            first_position,
+            blocks,
+            under_way,
+        } = batch.finish();
+        let under_way = Arc::new(under_way);
+        state.busy = true;
+        if !blocks.is_empty() {
+            state.under_way = Some(Arc::clone(&under_way));
+        }
+        drop(state);
+        // The writer may wait for room.
+        self.changed.notify_all();
+        Some(Taken {
+            first_position,
+            blocks,
+            under_way,
+            pending,
+        })
+    }
+
+    /// Ends the commit that was taken: it is in the views now.
+    pub(super) fn settle(&self) {
+        let mut state = self.lock();
+        state.busy = false;
+        state.under_way = None;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Ends the commit that was taken, which failed, and gives up the batch that was judged as if
+    /// it had not. Returns those who wait for that one.
+    pub(super) fn give_up(&self) -> Vec<Pending> {
+        let mut state = self.lock();
+        state.busy = false;
+        state.under_way = None;
+        state.ready = false;
+        let open = state.open.take();
+        drop(state);
+        self.changed.notify_all();
+        open.map(|open| open.pending).unwrap_or_default()
+    }
+
+    /// Waits until something holds, or the desk is closed.
+    fn wait(&self, holds: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let state = self.lock();
+        self.changed
+            .wait_while(state, |state| !state.closed && !holds(state))
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Poisoned where a thread panicked; the desk is closed then.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn of_append(error: &AppendError) -> SubmitError {
-    let cause = error.to_string();
-    match error {
-        AppendError::Full { .. } | AppendError::SpaceUnknown { .. } => {
-            SubmitError::DiskFull { cause }
-        }
-        AppendError::TooLarge { bytes, limit } => SubmitError::TooLarge {
-            bytes: *bytes,
-            limit: *limit,
-        },
-        AppendError::OutcomeUnknown { cause } => SubmitError::OutcomeUnknown {
-            cause: cause.clone(),
-        },
-        AppendError::Ended { cause } => SubmitError::WritingEnded {
-            cause: cause.clone(),
-        },
-        AppendError::Conflict { .. }
-        | AppendError::NotContiguous { .. }
-        | AppendError::InvalidBlock { .. } => SubmitError::WritingEnded { cause },
+impl Open {
+    fn is_full(&self) -> bool {
+        self.batch.is_full()
     }
 }

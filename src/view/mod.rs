@@ -49,7 +49,7 @@ pub struct Committed {
     /// When it was recorded.
     pub recorded_at: Moment,
     /// The cases that it touched, as they now stand, in the order in which they were opened.
-    pub cases: Vec<CaseState>,
+    pub cases: Vec<Arc<CaseState>>,
     /// The event_ids that it recorded.
     pub event_ids: HashSet<Uuid>,
     /// The request_ids that it recorded, with the position of the first record of each.
@@ -153,18 +153,18 @@ impl Views {
     }
 
     /// Takes in a commit that is durable.
-    pub fn install(&mut self, committed: Committed) {
-        for case in committed.cases {
+    pub fn install(&mut self, committed: &Committed) {
+        for case in &committed.cases {
             let next = self.cases.len();
             let index = *self.case_index.entry(case.case_id()).or_insert(next);
             match self.cases.get_mut(index) {
-                Some(place) => *place = Arc::new(case),
-                None => self.cases.push(Arc::new(case)),
+                Some(place) => Arc::clone_from(place, case),
+                None => self.cases.push(Arc::clone(case)),
             }
         }
-        self.event_ids.extend(committed.event_ids);
-        for (request_id, position) in committed.request_ids {
-            self.request_ids.insert(request_id, position);
+        self.event_ids.extend(&committed.event_ids);
+        for (request_id, position) in &committed.request_ids {
+            self.request_ids.insert(*request_id, *position);
         }
         self.recorded_at = committed.recorded_at;
         self.position = committed.position;
