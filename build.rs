@@ -30,6 +30,9 @@ const IN_SNAPSHOTS: [&str; 6] = [
     ".casetrail.v1.WishesOutcome",
 ];
 
+/// Refuses what this version does not know; see `wire::strict`.
+const CODEC: &str = "crate::wire::strict::StrictCodec";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let mut compiler = protox::Compiler::new(["proto"])?;
@@ -40,19 +43,34 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out, compiler.encode_file_descriptor_set())?;
     let mut config = tonic_prost_build::Config::new();
     config.enable_type_names();
-    let mut builder = tonic_prost_build::configure();
+    let mut builder = tonic_prost_build::configure().build_server(false);
     for name in IN_SNAPSHOTS {
         builder = builder.enum_attribute(name, "#[derive(serde::Serialize, serde::Deserialize)]");
     }
     builder
         .bytes(".")
         .skip_debug(PERSONAL)
-        .codec_path("crate::wire::strict::StrictCodec")
+        .codec_path(CODEC)
         // The stored bytes of a block go to the wire as they are; see `wire::block`.
         .extern_path(
             ".casetrail.v1.RecordBlock",
             "crate::wire::block::RecordBlock",
         )
-        .compile_fds_with_config(descriptors, config)?;
+        .compile_fds_with_config(descriptors.clone(), config)?;
+
+    // The servers' side is generated apart, since what goes to many watchers is encoded once there;
+    // see `wire::encoded`.
+    let servers = PathBuf::from(env::var("OUT_DIR")?).join("servers");
+    fs::create_dir_all(&servers)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .codec_path(CODEC)
+        .extern_path(".casetrail.v1", "crate::wire::v1")
+        .extern_path(
+            ".casetrail.v1.WatchStatusResponse",
+            "crate::wire::encoded::Encoded",
+        )
+        .out_dir(servers)
+        .compile_fds(descriptors)?;
     Ok(())
 }

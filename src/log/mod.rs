@@ -19,6 +19,7 @@ mod raw;
 mod sled_database;
 mod sled_files;
 mod sled_log;
+mod tail;
 mod waker;
 
 use bytes::Bytes;
@@ -46,6 +47,10 @@ pub trait Log: Send + Sync + 'static {
     /// bytes, but at least one; none if `from` is the head or beyond it. Blocks that come before a
     /// damaged one are still returned; a read that begins at the damage fails.
     fn read(&self, from: u64, bytes_max: usize) -> Result<Vec<RecordBlock>, ReadError>;
+
+    /// As [`Log::read`], from memory alone and without blocking; none where the engine does not have
+    /// the block that holds `from` at hand. Only the newest blocks are.
+    fn recent(&self, from: u64, bytes_max: usize) -> Option<Vec<RecordBlock>>;
 
     /// The position that is written next: the number of durable records.
     fn head(&self) -> u64;

@@ -23,6 +23,7 @@ use super::error::{AppendError, OpenError, ReadError};
 use super::folder::DataFolder;
 use super::sled_database::Database;
 use super::sled_files::SledFiles;
+use super::tail::Tail;
 use super::{Log, check_append, raw};
 use crate::wire::block::RecordBlock;
 
@@ -48,6 +49,7 @@ impl Default for SledOptions {
 pub struct SledLog {
     database: Database,
     head: watch::Sender<u64>,
+    tail: Tail,
     /// Held while a commit is made.
     writer: Mutex<()>,
     /// Why writing has ended, once it has.
@@ -87,6 +89,7 @@ impl SledLog {
         Ok(Self {
             database,
             head: watch::Sender::new(head),
+            tail: Tail::default(),
             writer: Mutex::new(()),
             ended: OnceLock::new(),
             mark: Mutex::new(mark),
@@ -134,6 +137,7 @@ impl Log for SledLog {
             self.end(&cause);
             return Err(AppendError::OutcomeUnknown { cause });
         }
+        self.tail.push(blocks);
         self.head.send_replace(new_head);
         Ok(new_head)
     }
@@ -145,6 +149,10 @@ impl Log for SledLog {
             return Ok(Vec::new());
         }
         self.database.read(from, head, bytes_max)
+    }
+
+    fn recent(&self, from: u64, bytes_max: usize) -> Option<Vec<RecordBlock>> {
+        self.tail.read(from, bytes_max)
     }
 
     fn head(&self) -> u64 {

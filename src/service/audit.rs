@@ -20,6 +20,9 @@ use crate::wire::v1::replay_events_request::{End, Start};
 use crate::wire::v1::{ReplayEventsRequest, ReplayEventsResponse};
 use crate::wire::validate;
 
+/// A portion of answers goes to the wire once its blocks have so many bytes.
+const PORTION_BYTES_MAX: usize = 64 * 1024;
+
 /// The service; all its state is shared with the others.
 #[derive(Debug)]
 pub(super) struct Audit {
@@ -95,30 +98,38 @@ async fn run(
     let mut heartbeat = Heartbeat::new();
     while !replay.is_complete() {
         let head = reader.head();
+        let mut portion = Vec::new();
+        let mut bytes: usize = 0;
         for block in reader.read(replay.position(), head, READ_BYTES_MAX).await? {
-            for answer in replay.take(&block)? {
-                send(outlet, answer).await?;
+            bytes = bytes.saturating_add(block.as_bytes().len());
+            portion.extend(replay.take(&block)?);
+            if bytes >= PORTION_BYTES_MAX {
+                send(outlet, std::mem::take(&mut portion)).await?;
+                bytes = 0;
             }
         }
+        send(outlet, portion).await?;
         if replay.is_complete() {
             break;
         }
         if heartbeat.beats() {
-            send(outlet, replay.progress(reader.head())).await?;
+            send(outlet, vec![replay.progress(reader.head())]).await?;
         }
         outlet
             .wait(reader.heads(), replay.position(), heartbeat.due())
             .await?;
     }
-    send(outlet, replay.progress(reader.head())).await
+    send(outlet, vec![replay.progress(reader.head())]).await
 }
 
 async fn send(
     outlet: &mut Outlet<ReplayEventsResponse>,
-    answer: ReplayEventsResponse,
+    portion: Vec<ReplayEventsResponse>,
 ) -> Result<(), Stop> {
-    let next_position = answer.next_position;
-    outlet.send(answer, next_position).await
+    match portion.last().map(|answer| answer.next_position) {
+        Some(next_position) => outlet.send(portion, next_position).await,
+        None => Ok(()),
+    }
 }
 
 /// The position of the first record that was recorded at or after `time`; the head where there is

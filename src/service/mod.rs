@@ -16,6 +16,7 @@ mod admin;
 mod audit;
 mod call;
 mod case;
+mod changes;
 mod history;
 mod monitor;
 mod oversize;
@@ -45,6 +46,7 @@ use tonic_health::server::HealthReporter;
 use self::admin::Admin;
 use self::audit::Audit;
 use self::case::Cases;
+use self::changes::Feed;
 use self::monitor::Monitor;
 use self::oversize::Explained;
 use crate::domain::CaseState;
@@ -117,6 +119,7 @@ impl Server {
             ledger,
             shutdown: shutdown.clone(),
             stream_places,
+            feed: Feed::default(),
         });
         let (health, routes) = services(&shared).await?;
         let health = tokio::spawn(report_health(health, Arc::clone(&shared)));
@@ -217,6 +220,8 @@ struct Shared {
     shutdown: signal::Receiver<bool>,
     /// One permit for each stream that may be open.
     stream_places: Arc<Semaphore>,
+    /// The newest changes, for all watchers at the head.
+    feed: Feed,
 }
 
 impl Shared {

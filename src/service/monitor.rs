@@ -1,7 +1,7 @@
 //! MonitorService: what happens to cases as it happens, and how many there are.
 //!
-//! The task of a watch is thin: it reads blocks and passes them through a [`Watch`], which decides
-//! what is sent. It deliberately shares nothing with other watches but the log.
+//! The task of a watch is thin: it takes changes, from the feed that all watchers at the head share
+//! or from the log, and passes them through a [`Watch`], which decides what is sent.
 
 use std::sync::Arc;
 
@@ -9,21 +9,24 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::call::{answer, blocking, only_true, refuse, violation};
+use super::changes::Changes;
 use super::status::Failure;
 use super::stream::{Answers, Heartbeat, Outlet, READ_BYTES_MAX, Reader, Stop};
 use super::summary::summarise;
-use super::watch::Watch;
+use super::watch::{Answer, Watch};
 use super::{CasesAt, Shared};
+use crate::wire::encoded::Encoded;
 use crate::wire::v1::monitor_service_server::MonitorService;
 use crate::wire::v1::watch_status_request::Start;
-use crate::wire::v1::{
-    GetSummaryRequest, GetSummaryResponse, WatchMode, WatchStatusRequest, WatchStatusResponse,
-};
+use crate::wire::v1::{GetSummaryRequest, GetSummaryResponse, WatchMode, WatchStatusRequest};
 use crate::wire::validate;
 
 /// The most bytes of blocks that a watcher reads at once who wants only the latest change of each
 /// case: the more it reads, the more it may leave out.
 const LATEST_READ_BYTES_MAX: usize = 1024 * 1024;
+
+/// How many answers go to the wire at once.
+const ANSWERS_AT_ONCE_MAX: usize = 64;
 
 /// How many cases of a snapshot are looked at before other tasks get their turn.
 const SNAPSHOT_TURN: usize = 256;
@@ -36,7 +39,7 @@ pub(super) struct Monitor {
 
 #[tonic::async_trait]
 impl MonitorService for Monitor {
-    type WatchStatusStream = Answers<WatchStatusResponse>;
+    type WatchStatusStream = Answers<Encoded>;
 
     async fn watch_status(
         &self,
@@ -44,7 +47,8 @@ impl MonitorService for Monitor {
     ) -> Result<Response<Self::WatchStatusStream>, Status> {
         const METHOD: &str = "WatchStatus";
         let began_at = Instant::now();
-        let opened = open(&self.shared, request.into_inner()).await;
+        let shared = Arc::clone(&self.shared);
+        let opened = open(&shared, request.into_inner()).await;
         let (task, answers) = opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
         tracing::debug!(method = METHOD, position = task.watch.position(), "opened");
         tokio::spawn(async move {
@@ -55,7 +59,12 @@ impl MonitorService for Monitor {
                 snapshot,
                 read_bytes_max,
             } = task;
-            let result = run(&mut outlet, reader, watch, snapshot, read_bytes_max).await;
+            let source = Source {
+                shared,
+                reader,
+                read_bytes_max,
+            };
+            let result = run(&mut outlet, source, watch, snapshot).await;
             outlet.finish(METHOD, result).await;
         });
         Ok(Response::new(answers))
@@ -76,7 +85,7 @@ impl MonitorService for Monitor {
 
 /// All that the task of a watch takes with it.
 struct WatchTask {
-    outlet: Outlet<WatchStatusResponse>,
+    outlet: Outlet<Encoded>,
     reader: Reader,
     watch: Watch,
     snapshot: Option<CasesAt>,
@@ -86,7 +95,7 @@ struct WatchTask {
 async fn open(
     shared: &Arc<Shared>,
     request: WatchStatusRequest,
-) -> Result<(WatchTask, Answers<WatchStatusResponse>), Failure> {
+) -> Result<(WatchTask, Answers<Encoded>), Failure> {
     let mode = WatchMode::try_from(request.mode).map_err(|_| {
         violation(
             "mode",
@@ -128,62 +137,99 @@ async fn open(
     ))
 }
 
-/// Sends the snapshot, if there is one, and then what is read from the log, until something stops
-/// it.
+/// Where a watch takes changes from.
+struct Source {
+    shared: Arc<Shared>,
+    reader: Reader,
+    read_bytes_max: usize,
+}
+
+impl Source {
+    /// The changes from `position` on, up to `head` or less; none at the head.
+    async fn changes(&self, position: u64, head: u64) -> Result<Vec<Arc<Changes>>, Failure> {
+        if position >= head {
+            return Ok(Vec::new());
+        }
+        let log = self.shared.ledger.log();
+        if let Some(changes) = self.shared.feed.from(log.as_ref(), position, head) {
+            return Ok(changes);
+        }
+        let blocks = self
+            .reader
+            .read(position, head, self.read_bytes_max)
+            .await?;
+        Ok(vec![Arc::new(Changes::read(&blocks)?)])
+    }
+}
+
+/// Sends the snapshot, if there is one, and then the changes, until something stops it.
 async fn run(
-    outlet: &mut Outlet<WatchStatusResponse>,
-    mut reader: Reader,
+    outlet: &mut Outlet<Encoded>,
+    mut source: Source,
     mut watch: Watch,
     snapshot: Option<CasesAt>,
-    read_bytes_max: usize,
 ) -> Result<(), Stop> {
     let mut heartbeat = Heartbeat::new();
     if let Some(snapshot) = snapshot {
-        send_snapshot(outlet, &reader, &mut watch, snapshot, &mut heartbeat).await?;
+        send_snapshot(outlet, &source.reader, &mut watch, snapshot, &mut heartbeat).await?;
     }
     loop {
-        let head = reader.head();
-        let blocks = reader.read(watch.position(), head, read_bytes_max).await?;
-        for answer in watch.take(&blocks, head)? {
-            send(outlet, answer).await?;
-        }
+        let head = source.reader.head();
+        let changes = source.changes(watch.position(), head).await?;
+        send_all(outlet, watch.take(&changes, head)).await?;
         if heartbeat.beats() {
-            send(outlet, watch.progress(reader.head())).await?;
+            send(outlet, watch.progress(source.reader.head())).await?;
         }
         outlet
-            .wait(reader.heads(), watch.position(), heartbeat.due())
+            .wait(source.reader.heads(), watch.position(), heartbeat.due())
             .await?;
     }
 }
 
 async fn send_snapshot(
-    outlet: &mut Outlet<WatchStatusResponse>,
+    outlet: &mut Outlet<Encoded>,
     reader: &Reader,
     watch: &mut Watch,
     snapshot: CasesAt,
     heartbeat: &mut Heartbeat,
 ) -> Result<(), Stop> {
     let mut sent: u64 = 0;
+    let mut answers = Vec::new();
     // Each case is let go as soon as it is sent, so that a slow reader holds fewer and fewer.
     for (index, case) in snapshot.cases.into_iter().enumerate() {
         if let Some(answer) = watch.case_snapshot(&case) {
-            send(outlet, answer).await?;
+            answers.push(answer);
             sent = sent.saturating_add(1);
         }
+        if answers.len() >= ANSWERS_AT_ONCE_MAX {
+            send_all(outlet, std::mem::take(&mut answers)).await?;
+        }
         if heartbeat.beats() {
-            send(outlet, watch.progress(reader.head())).await?;
+            answers.push(watch.progress(reader.head()));
         }
         if index % SNAPSHOT_TURN == 0 {
             tokio::task::yield_now().await;
         }
     }
-    send(outlet, watch.snapshot_end(sent)).await
+    answers.push(watch.snapshot_end(sent));
+    send_all(outlet, answers).await
 }
 
-async fn send(
-    outlet: &mut Outlet<WatchStatusResponse>,
-    answer: WatchStatusResponse,
-) -> Result<(), Stop> {
-    let next_position = answer.next_position;
-    outlet.send(answer, next_position).await
+async fn send(outlet: &mut Outlet<Encoded>, answer: Answer) -> Result<(), Stop> {
+    send_all(outlet, vec![answer]).await
+}
+
+/// Sends answers in portions, since a portion is what waits for a slow client.
+async fn send_all(outlet: &mut Outlet<Encoded>, answers: Vec<Answer>) -> Result<(), Stop> {
+    let mut answers = answers.into_iter().peekable();
+    while answers.peek().is_some() {
+        let mut next_position = 0;
+        let portion = answers.by_ref().take(ANSWERS_AT_ONCE_MAX).map(|answer| {
+            next_position = answer.next_position;
+            answer.encoded
+        });
+        let portion = portion.collect();
+        outlet.send(portion, next_position).await?;
+    }
+    Ok(())
 }

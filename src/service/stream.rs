@@ -4,12 +4,15 @@
 //! Invariants: a client that reads slowly stops its own task and nothing else, and what waits for
 //! it is bounded. A stream that the server ends tells why, and from where to resume.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use std::vec;
 
+use futures_util::Stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
 use super::Shared;
@@ -19,8 +22,8 @@ use crate::log::Log;
 use crate::wire::block::RecordBlock;
 use crate::wire::limits::{OPEN_STREAMS_MAX, PROGRESS_INTERVAL};
 
-/// How many answers wait at most for the wire.
-pub(super) const ANSWERS_WAITING_MAX: usize = 32;
+/// How many portions of answers wait at most for the wire.
+const PORTIONS_WAITING_MAX: usize = 4;
 
 /// The most bytes of blocks that a stream reads at once.
 pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
@@ -28,8 +31,33 @@ pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
 /// How long a stream that the server ends waits for room to say why.
 const LAST_WORD_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// The answers of a stream, as tonic takes them.
-pub(super) type Answers<T> = ReceiverStream<Result<T, Status>>;
+/// The answers of a stream, as tonic takes them: one by one, out of the portions in which they are
+/// made.
+#[derive(Debug)]
+pub(super) struct Answers<T> {
+    portions: mpsc::Receiver<Portion<T>>,
+    portion: vec::IntoIter<T>,
+}
+
+/// Answers that go to the wire together, or the status that ends the stream.
+type Portion<T> = Result<Vec<T>, Status>;
+
+impl<T: Unpin> Stream for Answers<T> {
+    type Item = Result<T, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(answer) = self.portion.next() {
+                return Poll::Ready(Some(Ok(answer)));
+            }
+            match ready!(self.portions.poll_recv(context)) {
+                Some(Ok(portion)) => self.portion = portion.into_iter(),
+                Some(Err(status)) => return Poll::Ready(Some(Err(status))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
 
 /// Why a stream ends before it is complete.
 #[derive(Debug)]
@@ -54,7 +82,7 @@ impl From<Failure> for Stop {
 /// for streams until it is dropped.
 #[derive(Debug)]
 pub(super) struct Outlet<T> {
-    sender: mpsc::Sender<Result<T, Status>>,
+    sender: mpsc::Sender<Portion<T>>,
     shutdown: watch::Receiver<bool>,
     next_position: Option<u64>,
     opened_at: Instant,
@@ -67,7 +95,7 @@ impl<T> Outlet<T> {
         let place = Arc::clone(&shared.stream_places)
             .try_acquire_owned()
             .map_err(|_| Failure::too_many_streams(OPEN_STREAMS_MAX))?;
-        let (sender, receiver) = mpsc::channel(ANSWERS_WAITING_MAX);
+        let (sender, receiver) = mpsc::channel(PORTIONS_WAITING_MAX);
         let outlet = Self {
             sender,
             shutdown: shared.shutdown.clone(),
@@ -75,7 +103,11 @@ impl<T> Outlet<T> {
             opened_at: Instant::now(),
             _place: place,
         };
-        Ok((outlet, ReceiverStream::new(receiver)))
+        let answers = Answers {
+            portions: receiver,
+            portion: Vec::new().into_iter(),
+        };
+        Ok((outlet, answers))
     }
 
     /// The position from which the client may resume, where it has received nothing yet.
@@ -83,13 +115,13 @@ impl<T> Outlet<T> {
         self.next_position = Some(next_position);
     }
 
-    /// Sends an answer, after which the client may resume from `next_position`; waits while the
-    /// client is slow.
-    pub(super) async fn send(&mut self, answer: T, next_position: u64) -> Result<(), Stop> {
+    /// Sends a portion of answers, after which the client may resume from `next_position`; waits
+    /// while the client is slow.
+    pub(super) async fn send(&mut self, portion: Vec<T>, next_position: u64) -> Result<(), Stop> {
         tokio::select! {
             biased;
             _ = self.shutdown.wait_for(|stopped| *stopped) => Err(Stop::ShuttingDown),
-            sent = self.sender.send(Ok(answer)) => {
+            sent = self.sender.send(Ok(portion)) => {
                 sent.map_err(|_| Stop::ClientGone)?;
                 self.next_position = Some(next_position);
                 Ok(())
@@ -97,8 +129,8 @@ impl<T> Outlet<T> {
         }
     }
 
-    /// Room for one answer; waits while the client is slow.
-    pub(super) async fn reserve(&self) -> Result<mpsc::Permit<'_, Result<T, Status>>, Stop> {
+    /// Room for a portion of answers; waits while the client is slow.
+    pub(super) async fn reserve(&self) -> Result<mpsc::Permit<'_, Portion<T>>, Stop> {
         self.sender.reserve().await.map_err(|_| Stop::ClientGone)
     }
 
@@ -231,8 +263,13 @@ impl Reader {
         if from >= head {
             return Ok(Vec::new());
         }
-        let log = Arc::clone(&self.log);
-        let mut blocks = blocking(move || log.read(from, bytes_max)).await??;
+        let mut blocks = match self.log.recent(from, bytes_max) {
+            Some(blocks) => blocks,
+            None => {
+                let log = Arc::clone(&self.log);
+                blocking(move || log.read(from, bytes_max)).await??
+            }
+        };
         // The log may be a commit ahead of what readers may see. A head never lies inside a block.
         blocks.retain(|block| block.end_position() <= head);
         Ok(blocks)

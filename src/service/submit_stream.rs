@@ -8,8 +8,6 @@
 //! - What is at work goes on also while the client reads no answers, so that it never holds a place
 //!   in the writer's queue for longer than the writer needs.
 
-use std::collections::VecDeque;
-
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use prost::Message;
@@ -41,7 +39,7 @@ pub(super) async fn run(
     // At most one at a time is on its way into the writer's queue, which is what keeps the order.
     let mut entering = FuturesOrdered::new();
     let mut at_work = FuturesOrdered::new();
-    let mut answered = VecDeque::new();
+    let mut answered = Vec::new();
     let mut bytes_at_work: usize = 0;
     let mut next_index: u64 = 0;
     let mut end: Option<Result<(), Stop>> = None;
@@ -51,14 +49,11 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             permit = outlet.reserve(), if !answered.is_empty() => {
-                let permit = permit?;
-                if let Some(answer) = answered.pop_front() {
-                    permit.send(Ok(answer));
-                }
+                permit?.send(Ok(std::mem::take(&mut answered)));
             }
             Some((bytes, answer)) = at_work.next(), if !at_work.is_empty() => {
                 bytes_at_work = bytes_at_work.saturating_sub(bytes);
-                answered.push_back(answer);
+                answered.push(answer);
             }
             Some((bytes, item, entered)) = entering.next(), if !entering.is_empty() => {
                 at_work.push_back(async move { (bytes, answer(item, entered).await) });

@@ -1,4 +1,4 @@
-//! What a watcher is sent: blocks of the log in, answers out. No I/O, no waiting, no clock.
+//! What a watcher is sent: changes read from the log in, answers out. No I/O, no waiting, no clock.
 //!
 //! Invariants:
 //! - Every change of a case's standing from the watch's position on is told once and in the order
@@ -16,22 +16,25 @@
 //! where earlier changes were left out.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use prost::Message;
 use uuid::Uuid;
 
-use super::status::Failure;
+use super::changes::{Change, Changes};
 use crate::domain::CaseState;
-use crate::wire::block::RecordBlock;
-use crate::wire::header::RecordHeader;
+use crate::wire::encoded::Encoded;
 use crate::wire::v1::watch_status_response::Item;
 use crate::wire::v1::{
-    CaseSnapshot, CaughtUp, FellBehind, Progress, SnapshotEnd, StatusChange, WatchMode,
-    WatchStatusResponse,
+    CaseSnapshot, CaughtUp, FellBehind, Progress, SnapshotEnd, WatchMode, WatchStatusResponse,
 };
 use crate::wire::validate::CaseFilter;
+
+/// What a watcher is sent, and the position from which it may resume after it.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) next_position: u64,
+    pub(super) encoded: Encoded,
+}
 
 /// One watch: which changes it wants, and how far it has read.
 #[derive(Debug)]
@@ -74,7 +77,7 @@ impl Watch {
     }
 
     /// The answer for a case of the snapshot, if the case matches.
-    pub(super) fn case_snapshot(&self, case: &CaseState) -> Option<WatchStatusResponse> {
+    pub(super) fn case_snapshot(&self, case: &CaseState) -> Option<Answer> {
         let standing = case.standing();
         if !self.filter.matches(case.case_id(), &standing) {
             return None;
@@ -88,26 +91,20 @@ impl Watch {
     }
 
     /// The answer that ends the snapshot.
-    pub(super) fn snapshot_end(&mut self, cases: u64) -> WatchStatusResponse {
+    pub(super) fn snapshot_end(&mut self, cases: u64) -> Answer {
         self.in_snapshot = false;
         self.answer(Item::SnapshotEnd(SnapshotEnd { cases }))
     }
 
     /// The sign of life.
-    pub(super) fn progress(&self, head: u64) -> WatchStatusResponse {
+    pub(super) fn progress(&self, head: u64) -> Answer {
         self.answer(Item::Progress(Progress { head }))
     }
 
     /// Takes in what was read from the watch's position on, when the log's head was `head`, and
-    /// returns what the watcher is sent of it. Blocks may begin before the position.
-    pub(super) fn take(
-        &mut self,
-        blocks: &[RecordBlock],
-        head: u64,
-    ) -> Result<Vec<WatchStatusResponse>, Failure> {
-        let end = blocks
-            .last()
-            .map_or(self.position, RecordBlock::end_position);
+    /// returns what the watcher is sent of it. What was read may begin before the position.
+    pub(super) fn take(&mut self, read: &[Arc<Changes>], head: u64) -> Vec<Answer> {
+        let end = read.last().map_or(self.position, |changes| changes.end());
         let end = end.max(self.position);
         let reaches_head = end >= head;
         let mut answers = Vec::new();
@@ -115,86 +112,58 @@ impl Watch {
             self.at_head = false;
             answers.push(self.answer(Item::FellBehind(FellBehind { head })));
         }
-        let mut changes = self.changes(blocks)?;
+        let matching = read
+            .iter()
+            .flat_map(|changes| changes.from(self.position))
+            .filter(|change| change.matches(&self.filter));
         if self.mode == WatchMode::LatestPerCase && !self.at_head {
-            changes = latest_per_case(changes);
+            answers.extend(latest_per_case(matching.collect()));
+        } else {
+            answers.extend(matching.map(|change| told(change, change.answer())));
         }
-        answers.extend(changes.into_iter().map(|change| WatchStatusResponse {
-            next_position: change.position.saturating_add(1),
-            item: Some(Item::StatusChange(change)),
-        }));
         self.position = end;
         if reaches_head && !self.at_head {
             self.at_head = true;
             answers.push(self.answer(Item::CaughtUp(CaughtUp {})));
         }
-        Ok(answers)
+        answers
     }
 
-    fn answer(&self, item: Item) -> WatchStatusResponse {
-        WatchStatusResponse {
-            next_position: self.next_position(),
-            item: Some(item),
+    fn answer(&self, item: Item) -> Answer {
+        let next_position = self.next_position();
+        Answer {
+            next_position,
+            encoded: Encoded::of(&WatchStatusResponse {
+                next_position,
+                item: Some(item),
+            }),
         }
     }
+}
 
-    fn changes(&self, blocks: &[RecordBlock]) -> Result<Vec<StatusChange>, Failure> {
-        let mut changes = Vec::new();
-        for (position, record) in blocks.iter().flat_map(RecordBlock::records) {
-            if position >= self.position
-                && let Some(change) = self.change(position, record)?
-            {
-                changes.push(change);
-            }
-        }
-        Ok(changes)
-    }
-
-    /// The change that a record made, if it made one and the case matches before or after it.
-    fn change(&self, position: u64, record: Bytes) -> Result<Option<StatusChange>, Failure> {
-        let unreadable = |cause: &str| Failure::unreadable_record(position, cause);
-        let header =
-            RecordHeader::decode(record).map_err(|error| unreadable(&error.to_string()))?;
-        if header.previous_standing.is_none() && header.case_version != 1 {
-            return Ok(None);
-        }
-        let case_id =
-            Uuid::try_parse(&header.case_id).map_err(|error| unreadable(&error.to_string()))?;
-        let matches = [&header.standing, &header.previous_standing]
-            .into_iter()
-            .flatten()
-            .any(|standing| self.filter.matches(case_id, standing));
-        Ok(matches.then_some(StatusChange {
-            position,
-            case_id: header.case_id,
-            version: header.case_version,
-            event_type: header.event_type,
-            recorded_at: header.recorded_at,
-            standing: header.standing,
-            previous_standing: header.previous_standing,
-            skipped: 0,
-        }))
+fn told(change: &Change, encoded: Encoded) -> Answer {
+    Answer {
+        next_position: change.position.saturating_add(1),
+        encoded,
     }
 }
 
 /// Of each case the last change, with the number of those before it, in the order of the positions.
-fn latest_per_case(changes: Vec<StatusChange>) -> Vec<StatusChange> {
-    let mut skipped_by_case: HashMap<String, u64> = HashMap::new();
+fn latest_per_case(changes: Vec<&Change>) -> Vec<Answer> {
+    let mut skipped_by_case: HashMap<Uuid, u64> = HashMap::new();
     for change in &changes {
-        match skipped_by_case.entry(change.case_id.clone()) {
-            Entry::Occupied(mut skipped) => *skipped.get_mut() = skipped.get().saturating_add(1),
-            Entry::Vacant(first) => {
-                first.insert(0);
-            }
-        }
+        skipped_by_case
+            .entry(change.case_id)
+            .and_modify(|skipped| *skipped = skipped.saturating_add(1))
+            .or_default();
     }
     // From the end, the first change met of a case is its latest; the others find no entry left.
-    let mut latest: Vec<StatusChange> = changes
+    let mut latest: Vec<_> = changes
         .into_iter()
         .rev()
         .filter_map(|change| {
             let skipped = skipped_by_case.remove(&change.case_id)?;
-            Some(StatusChange { skipped, ..change })
+            Some(told(change, change.answer_skipping(skipped)))
         })
         .collect();
     latest.reverse();

@@ -37,8 +37,8 @@ pub use self::builder::BlockBuilder;
 pub use self::error::BlockError;
 use self::layout::{
     AT_CHECKSUM, AT_COUNT, AT_FIRST_POSITION, AT_MAGIC, AT_RECORDS_LENGTH, FRAME_OVERHEAD_MAX,
-    HEADER_BYTES, MAGIC_FIELD, check, frame, frames_length, overwrite, put_frame_head, put_header,
-    seal, u32_at, u64_at,
+    HEADER_BYTES, MAGIC_FIELD, check, frame, frames_length, has_stored_form, overwrite,
+    put_frame_head, put_header, seal, u32_at, u64_at,
 };
 pub use super::limits::RECORD_BYTES_MAX;
 
@@ -163,6 +163,13 @@ impl Message for RecordBlock {
         if !(1..=6).contains(&tag) {
             return encoding::skip_field(wire_type, tag, buf, ctx);
         }
+        if tag == 1 && self.bytes.is_empty() {
+            // As a server sends it, it is taken as it is.
+            if let Some(bytes) = as_stored(buf) {
+                self.bytes = bytes;
+                return Ok(());
+            }
+        }
         let mut bytes = std::mem::take(&mut self.bytes)
             .try_into_mut()
             .unwrap_or_else(|shared| BytesMut::from(&*shared));
@@ -211,6 +218,23 @@ impl Message for RecordBlock {
     fn clear(&mut self) {
         self.bytes = Bytes::new();
     }
+}
+
+/// Takes all of a block whose first tag was read, if it is at hand in the order and the forms in
+/// which blocks are stored. Anything else is put together field by field.
+fn as_stored(buf: &mut impl Buf) -> Option<Bytes> {
+    let rest = buf.chunk();
+    let header_bytes = HEADER_BYTES.checked_sub(1)?;
+    let records_length = u32_at(rest, AT_RECORDS_LENGTH.checked_sub(1)?);
+    let length = header_bytes.checked_add(usize::try_from(records_length).ok()?)?;
+    let rest = rest.get(..length)?;
+    let mut bytes = BytesMut::with_capacity(length.checked_add(1)?);
+    bytes.put_slice(MAGIC_FIELD.get(..1)?);
+    bytes.put_slice(rest);
+    has_stored_form(&bytes).then(|| {
+        buf.advance(length);
+        bytes.freeze()
+    })
 }
 
 /// The records of a block: position and encoded bytes.

@@ -13,6 +13,7 @@ use prost_reflect::DescriptorPool;
 pub mod block;
 pub mod day;
 pub mod edtf;
+pub mod encoded;
 pub mod event_type;
 pub mod header;
 pub mod json;
@@ -32,6 +33,7 @@ pub mod validate;
 )]
 pub mod v1 {
     tonic::include_proto!("casetrail.v1");
+    include!(concat!(env!("OUT_DIR"), "/servers/casetrail.v1.rs"));
 }
 
 /// The descriptors of the protocol and of all that it imports, with comments: an encoded

@@ -74,6 +74,23 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), BlockError> {
     Ok(())
 }
 
+/// Whether the bytes have a header and as many records as it says, each field in its place. What the
+/// header says of them may still be wrong.
+pub(super) fn has_stored_form(bytes: &[u8]) -> bool {
+    let Some((header, frames)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+        return false;
+    };
+    let tags = [
+        (0, MAGIC_FIELD[0]),
+        (AT_FIRST_POSITION - 1, TAG_FIRST_POSITION),
+        (AT_COUNT - 1, TAG_COUNT),
+        (AT_RECORDS_LENGTH - 1, TAG_RECORDS_LENGTH),
+        (AT_CHECKSUM - 1, TAG_CHECKSUM),
+    ];
+    tags.iter().all(|(at, tag)| header.get(*at) == Some(tag))
+        && check_frames(frames, u32_at(header, AT_COUNT)).is_ok()
+}
+
 pub(super) fn check_frames(frames: &[u8], expected: u32) -> Result<(), BlockError> {
     let mut rest = frames;
     let mut actual: u32 = 0;
