@@ -4,6 +4,7 @@
 //! else; they know nothing of the log, the views or the ledger. What a command is told to print goes
 //! to standard output, everything else to standard error.
 
+mod bench;
 mod completions;
 mod connection;
 mod demo;
@@ -19,6 +20,7 @@ mod rebuild;
 mod replay;
 pub mod sample;
 mod serve;
+mod server_process;
 mod status;
 mod submit;
 mod summary;
@@ -76,6 +78,8 @@ enum Command {
     Sample(sample::SampleArguments),
     /// Show everything on a server of its own, with a crash in the middle
     Demo(demo::DemoArguments),
+    /// Measure what a machine can do
+    Bench(bench::BenchArguments),
     /// Print completions for a shell
     Completions(completions::CompletionsArguments),
 }
@@ -105,6 +109,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Lifecycle(arguments) => lifecycle::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         client => {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
@@ -131,6 +136,7 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         Command::Serve(_)
         | Command::Sample(_)
         | Command::Lifecycle(_)
+        | Command::Bench(_)
         | Command::Completions(_) => Ok(()),
     }
 }

@@ -3,7 +3,6 @@
 //! It is made of the same parts as the commands `sample`, `submit`, `watch`, `replay`, `rebuild` and
 //! `summary`, and fails where anything that it shows is not as it says.
 
-mod server;
 mod watcher;
 
 use std::fs::File;
@@ -15,12 +14,12 @@ use prost_types::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use self::server::Server;
 use self::watcher::Watcher;
 use super::connection::{Connection, RecorderArguments, ServerArguments};
 use super::failure::Failure;
 use super::output::Output;
 use super::replay::{Replayed, replay};
+use super::server_process::{Program, Server};
 use super::submit::{Report, Tally, submit_file};
 use super::{names, rebuild, sample, summary};
 use crate::wire::v1::{
@@ -77,7 +76,7 @@ async fn show(arguments: &DemoArguments) -> Result<(), Failure> {
         .prefix("casetrail-demo-")
         .tempdir()
         .map_err(|error| Failure::local("making a folder for the demonstration failed", &error))?;
-    let mut server = Server::start(folder.path(), arguments.keep).await?;
+    let mut server = Server::start(Program::serve(folder.path()), arguments.keep).await?;
     tell(
         &mut output,
         1,

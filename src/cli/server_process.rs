@@ -1,24 +1,62 @@
-//! A server of the demonstration: a process of this same executable, which is killed when it is
-//! dropped, whatever happens.
+//! A server that a command starts for itself: a process of this same executable, which is killed
+//! when it is dropped, whatever happens. The demonstration and the benchmarks have one each.
+//!
+//! It deliberately does not know what the server serves: any subcommand that takes `--listen` and
+//! prints `listening on ADDRESS` will do.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::cli::failure::Failure;
+use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a server may take to start.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
+use super::failure::Failure;
+
+/// How long a server may take to start, to recover a long history too.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a server may take to end in good order, the snapshot of a long history included.
+const STOP_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often it is looked whether a server has ended.
+const STOP_POLL: Duration = Duration::from_millis(10);
 /// How much of a server's log is shown where something fails, in lines.
 const LOG_LINES: usize = 15;
 
-/// A server process and its folder.
+/// What to start: a subcommand, and where its process logs to.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    /// The subcommand and its arguments, without `--listen`.
+    arguments: Vec<OsString>,
+    /// The file to which standard error goes.
+    log: PathBuf,
+}
+
+impl Program {
+    /// A server of the data in `folder/data`, which logs to `folder/server.log`.
+    pub(super) fn serve(folder: &Path) -> Self {
+        let data = folder.join("data");
+        Self::new(
+            ["serve".into(), "--data".into(), data.into()],
+            folder.join("server.log"),
+        )
+    }
+
+    /// Any subcommand that serves.
+    pub(super) fn new(arguments: impl IntoIterator<Item = OsString>, log: PathBuf) -> Self {
+        Self {
+            arguments: arguments.into_iter().collect(),
+            log,
+        }
+    }
+}
+
+/// A server process.
 pub(super) struct Server {
-    folder: PathBuf,
+    program: Program,
     process: Process,
     /// Where the server listens; after a restart again.
     pub(super) address: SocketAddr,
@@ -33,10 +71,10 @@ pub(super) struct Server {
 pub(super) struct Process(Arc<Mutex<Option<Child>>>);
 
 impl Server {
-    /// Starts a server with its data in `folder`, on a free port.
-    pub(super) async fn start(folder: &Path, lives_on: bool) -> Result<Self, Failure> {
+    /// Starts a server on a free port.
+    pub(super) async fn start(program: Program, lives_on: bool) -> Result<Self, Failure> {
         let mut server = Self {
-            folder: folder.to_owned(),
+            program,
             process: Process(Arc::new(Mutex::new(None))),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             stdout: None,
@@ -84,6 +122,45 @@ impl Server {
         self.process.kill();
     }
 
+    /// Tells the server to end in good order (SIGTERM), and waits until its process is gone.
+    ///
+    /// # Errors
+    /// A server that does not end in time, or not in good order.
+    pub(super) async fn stop(&self) -> Result<(), Failure> {
+        let Some(mut child) = self.process.take() else {
+            return Ok(());
+        };
+        let ended = tokio::task::spawn_blocking(move || {
+            if let Some(pid) = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default()) {
+                let _ = kill_process(pid, Signal::TERM);
+            }
+            let deadline = Instant::now() + STOP_TIMEOUT;
+            loop {
+                match child.try_wait() {
+                    Ok(None) if Instant::now() < deadline => std::thread::sleep(STOP_POLL),
+                    Ok(Some(status)) => return Some(status),
+                    _ => {
+                        let _ = child.kill();
+                        let _ = child.wait();
+                        return None;
+                    }
+                }
+            }
+        });
+        match ended.await {
+            Ok(Some(status)) if status.success() => Ok(()),
+            _ => Err(Failure::Failed(format!(
+                "The server did not end in good order. Its log ends with:\n{}",
+                self.log_tail()
+            ))),
+        }
+    }
+
+    /// The number of the process, as long as it runs.
+    pub(super) fn process_id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// The server's URL.
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -96,7 +173,7 @@ impl Server {
 
     /// The last lines of the server's log, for a failure's sake.
     pub(super) fn log_tail(&self) -> String {
-        log_tail(&self.log_path())
+        log_tail(&self.program.log)
     }
 
     fn command(&self) -> Result<Command, Failure> {
@@ -105,11 +182,11 @@ impl Server {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(self.log_path());
+            .open(&self.program.log);
         let mut command = Command::new(executable);
         command
-            .args(["serve", "--listen", &self.address.to_string(), "--data"])
-            .arg(self.folder.join("data"))
+            .args(&self.program.arguments)
+            .args(["--listen", &self.address.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.map_err(failed)?);
@@ -117,10 +194,6 @@ impl Server {
             command.process_group(0);
         }
         Ok(command)
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.folder.join("server.log")
     }
 
     fn silent(&self) -> Failure {
@@ -144,6 +217,11 @@ impl Process {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    fn id(&self) -> Option<u32> {
+        let child = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        child.as_ref().map(Child::id)
     }
 
     fn take(&self) -> Option<Child> {

@@ -1,0 +1,141 @@
+//! `casetrail bench`: what a machine can do, for those who size one.
+//!
+//! Each benchmark measures a running server, or starts one of its own in a fresh folder and removes
+//! both at the end. Loads speak gRPC like anyone else; what they send is encoded beforehand and
+//! what they receive decoded no further than it takes to check it, since they share the machine
+//! with the server that they measure.
+//!
+//! Invariants: nothing is counted that was not checked. A benchmark of a server of its own leaves
+//! neither process nor folder behind, also when it is interrupted.
+
+mod commit;
+mod disk;
+mod figures;
+mod history;
+mod load;
+mod nothing;
+mod raw;
+mod story;
+mod target;
+mod template;
+mod usage;
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use hdrhistogram::Histogram;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::figures::{Figures, ratio};
+use super::failure::Failure;
+use super::output::Output;
+
+/// Which benchmark.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Figures are told by names that end in their units; with --json as one object a line, and with
+--rounds the medians at the end. Memory and CPU time are those of a server that the benchmark
+started itself, on Linux.
+
+Examples:
+  casetrail bench commit
+  casetrail bench commit --mode stream --clients 4 --in-flight 256 --rounds 5 --json
+  casetrail bench disk --folder /var/lib")]
+pub(super) struct BenchArguments {
+    #[command(subcommand)]
+    bench: Bench,
+    /// Number of threads of the load
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64), global = true)]
+    threads: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Submissions a second, and how long each takes
+    Commit(commit::CommitArguments),
+    /// Appends and syncs of a bare file a second: the limit of the disk
+    Disk(disk::DiskArguments),
+    /// Serve and store nothing: the limit of what a server can reach. Used by `commit --compare`
+    #[command(hide = true)]
+    Nothing(nothing::NothingArguments),
+}
+
+/// How often and how long is measured, and how it is told.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Measuring")]
+struct RoundArguments {
+    /// How long each round is measured
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: u64,
+    /// Number of rounds, each on a fresh server; more than one end with the medians
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl RoundArguments {
+    fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+pub(super) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
+    if let Bench::Nothing(arguments) = &arguments.bench {
+        return nothing::run(arguments);
+    }
+    // One thread costs the machine the least, as long as the server and not the load is the limit.
+    let runtime = match arguments.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    }
+    .worker_threads(usize::from(arguments.threads))
+    .enable_all()
+    .build()
+    .map_err(|error| Failure::local("starting the load failed", &error))?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())
+            .map_err(|error| Failure::local("listening for signals failed", &error))?;
+        // Where this ends early, dropping what it holds kills the server and removes the folder.
+        tokio::select! {
+            ended = measure(&arguments.bench) => ended,
+            _ = tokio::signal::ctrl_c() => Err(Failure::Failed("interrupted".to_owned())),
+            _ = terminate.recv() => Err(Failure::Failed("terminated".to_owned())),
+        }
+    })
+}
+
+async fn measure(bench: &Bench) -> Result<(), Failure> {
+    match bench {
+        Bench::Commit(arguments) => commit::run(arguments).await,
+        Bench::Disk(arguments) => disk::run(arguments).await,
+        Bench::Nothing(_) => Ok(()),
+    }
+}
+
+/// How long answers took, in milliseconds.
+fn latencies(latencies: &Histogram<u64>) -> Figures {
+    const NANOSECONDS_PER_MS: u64 = 1_000_000;
+    let mut figures = Figures::default();
+    for (name, quantile) in [
+        ("p50_ms", 0.5),
+        ("p99_ms", 0.99),
+        ("p999_ms", 0.999),
+        ("max_ms", 1.0),
+    ] {
+        let nanoseconds = latencies.value_at_quantile(quantile);
+        figures.number(name, ratio(nanoseconds, NANOSECONDS_PER_MS));
+    }
+    figures
+}
+
+/// Sets what follows apart, for people.
+fn blank_line(json: bool) -> Result<(), Failure> {
+    if json {
+        return Ok(());
+    }
+    let mut output = Output::stdout();
+    output.line("")?;
+    output.flush()
+}
