@@ -1,25 +1,17 @@
 //! `casetrail bench commit`: how many submissions are recorded, and how long each takes.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::figures::{Figures, Report, ratio};
-use super::history::{Decode, replay};
 use super::load::{Load, Mode, Tally};
+use super::space::space;
 use super::story::Plot;
 use super::target::{Target, TargetArguments, fresh_folder};
-use super::template::Shape;
-use super::{RoundArguments, disk, latencies, usage};
+use super::template::{RECORD_BYTES, Shape};
+use super::{RoundArguments, TimeArguments, disk, latencies};
 use crate::cli::failure::Failure;
-
-/// A record is chosen to take about so many bytes in the log.
-const RECORD_BYTES: u64 = 300;
-/// How many bytes the first record of each submission has more than the others: the digest.
-const DIGEST_BYTES: u64 = 34;
-/// What a record takes without padding and without that, on average.
-const RECORD_BYTES_PLAIN: u64 = 234;
 
 /// The load.
 #[derive(Debug, Clone, Args)]
@@ -58,6 +50,8 @@ pub(super) struct CommitArguments {
     compare: Vec<Limit>,
     #[command(flatten)]
     target: TargetArguments,
+    #[command(flatten)]
+    time: TimeArguments,
     #[command(flatten)]
     rounds: RoundArguments,
 }
@@ -105,7 +99,7 @@ async fn round(arguments: &CommitArguments) -> Result<(Figures, Result<(), Failu
         match limit {
             Limit::Disk => {
                 let folder = fresh_folder(arguments.target.folder.as_deref())?;
-                let duration = arguments.rounds.duration();
+                let duration = arguments.time.duration();
                 let disk = disk::measure(folder.path(), RECORD_BYTES, 1, duration).await?;
                 let rate = disk.get("commits_per_s").unwrap_or(f64::NAN);
                 limits.number("disk_commits_per_s", rate);
@@ -148,13 +142,13 @@ async fn load(
         case_events: arguments.case_events,
         plot: Plot::Usual,
         stream_items: arguments.mode == Mode::Stream,
-        padding: padding(arguments.events),
+        padding: Shape::padding(arguments.events),
     };
     let (clients, in_flight) = (arguments.clients, arguments.in_flight);
     let mut load = Load::connect(&target.url, arguments.mode, clients, in_flight, shape).await?;
     let warmed_up = load.run(Duration::from_secs(arguments.warm_up)).await?;
     let before = target.usage();
-    let tally = load.run(arguments.rounds.duration()).await?;
+    let tally = load.run(arguments.time.duration()).await?;
     let used = target.usage_since(&before);
     let checked = warmed_up.check().and_then(|()| tally.check());
     let mut figures = told(arguments, &tally);
@@ -185,28 +179,4 @@ fn told(arguments: &CommitArguments, tally: &Tally) -> Figures {
     figures.count("events", events);
     figures.seconds("seconds", Some(tally.elapsed));
     figures
-}
-
-/// How many bytes of padding make a record of the usual size.
-fn padding(events: u64) -> usize {
-    let plain = RECORD_BYTES_PLAIN + DIGEST_BYTES / events.max(1);
-    usize::try_from(RECORD_BYTES.saturating_sub(plain)).unwrap_or_default()
-}
-
-/// What the log takes on the disk for what it holds, where the server is ours.
-pub(super) async fn space(target: &Target) -> Result<Figures, Failure> {
-    let mut figures = Figures::default();
-    let Some(data) = target.data_folder() else {
-        return Ok(figures);
-    };
-    let received = replay(&target.url, 0, Decode::Blocks).await?;
-    let log: PathBuf = data.join("log");
-    let database = usage::disk_bytes(&log);
-    let per_event = ratio(received.record_bytes, received.records);
-    figures.number("stored_bytes_per_event", per_event);
-    figures.count("logical_bytes", received.record_bytes);
-    figures.count("database_bytes", database);
-    let per_byte = ratio(database, received.record_bytes);
-    figures.number("database_bytes_per_logical_byte", per_byte);
-    Ok(figures)
 }

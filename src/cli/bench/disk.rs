@@ -12,7 +12,7 @@ use clap::Args;
 use super::figures::{Figures, Report};
 use super::load::Tally;
 use super::target::fresh_folder;
-use super::{RoundArguments, latencies};
+use super::{RoundArguments, TimeArguments, latencies};
 use crate::cli::failure::Failure;
 
 /// What is written, and where.
@@ -32,6 +32,8 @@ pub(super) struct DiskArguments {
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     #[command(flatten)]
+    time: TimeArguments,
+    #[command(flatten)]
     rounds: RoundArguments,
 }
 
@@ -41,7 +43,7 @@ pub(super) async fn run(arguments: &DiskArguments) -> Result<(), Failure> {
         for _ in 0..arguments.rounds.rounds {
             let folder = fresh_folder(arguments.folder.as_deref())?;
             let (bytes, batch) = (arguments.bytes, *batch);
-            let measured = measure(folder.path(), bytes, batch, arguments.rounds.duration());
+            let measured = measure(folder.path(), bytes, batch, arguments.time.duration());
             report.round(measured.await?)?;
         }
         report.finish()?;

@@ -6,6 +6,7 @@
 //! way when the time is over is waited for.
 
 mod answer;
+mod budget;
 mod stream;
 mod unary;
 
@@ -16,6 +17,7 @@ use clap::ValueEnum;
 use hdrhistogram::Histogram;
 use tonic::transport::Channel;
 
+pub(super) use self::budget::Budget;
 use super::raw;
 use super::template::{Lane, Shape, Templates};
 use crate::cli::failure::Failure;
@@ -97,16 +99,24 @@ impl Load {
     /// # Errors
     /// A connection that is lost, a stream that breaks.
     pub(super) async fn run(&mut self, duration: Duration) -> Result<Tally, Failure> {
+        self.spend(&Budget::time(duration)).await
+    }
+
+    /// Sends as much as the budget allows, and waits for the last answer.
+    ///
+    /// # Errors
+    /// As [`Load::run`].
+    pub(super) async fn spend(&mut self, budget: &Budget) -> Result<Tally, Failure> {
         let began_at = Instant::now();
-        let until = began_at + duration;
         let tasks: Vec<_> = std::mem::take(&mut self.clients)
             .into_iter()
             .map(|client| {
                 let (mode, templates) = (self.mode, Arc::clone(&self.templates));
+                let budget = budget.clone();
                 tokio::spawn(async move {
                     match mode {
-                        Mode::Unary => unary::run(client, templates, until).await,
-                        Mode::Stream => stream::run(client, templates, until).await,
+                        Mode::Unary => unary::run(client, templates, budget).await,
+                        Mode::Stream => stream::run(client, templates, budget).await,
                     }
                 })
             })

@@ -11,14 +11,20 @@
 mod commit;
 mod disk;
 mod figures;
+mod fill;
 mod history;
 mod load;
 mod nothing;
 mod raw;
+mod rebuild;
+mod replay;
+mod space;
+mod start;
 mod story;
 mod target;
 mod template;
 mod usage;
+mod watch;
 
 use std::time::Duration;
 
@@ -40,7 +46,12 @@ started itself, on Linux.
 Examples:
   casetrail bench commit
   casetrail bench commit --mode stream --clients 4 --in-flight 256 --rounds 5 --json
-  casetrail bench disk --folder /var/lib")]
+  casetrail bench disk --folder /var/lib
+  casetrail bench replay --events 3000000 --cold --rounds 5
+  casetrail bench watch --watchers 1000
+  casetrail bench rebuild
+  casetrail bench start --events 10000000 --cases 1000000
+  casetrail bench space --cases 10000")]
 pub(super) struct BenchArguments {
     #[command(subcommand)]
     bench: Bench,
@@ -55,19 +66,26 @@ enum Bench {
     Commit(commit::CommitArguments),
     /// Appends and syncs of a bare file a second: the limit of the disk
     Disk(disk::DiskArguments),
+    /// Records a second that one reader receives
+    Replay(replay::ReplayArguments),
+    /// Changes a second that many watchers receive
+    Watch(watch::WatchArguments),
+    /// Records a second that are folded into views
+    Rebuild(rebuild::RebuildArguments),
+    /// How long a server takes to start, and its memory then
+    Start(start::StartArguments),
+    /// What a log takes on the disk for what it holds
+    Space(space::SpaceArguments),
     /// Serve and store nothing: the limit of what a server can reach. Used by `commit --compare`
     #[command(hide = true)]
     Nothing(nothing::NothingArguments),
 }
 
-/// How often and how long is measured, and how it is told.
+/// How often is measured, and how it is told.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Measuring")]
 struct RoundArguments {
-    /// How long each round is measured
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    seconds: u64,
-    /// Number of rounds, each on a fresh server; more than one end with the medians
+    /// Number of rounds; more than one end with the medians
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
     /// One JSON object a line
@@ -75,8 +93,17 @@ struct RoundArguments {
     json: bool,
 }
 
-impl RoundArguments {
-    fn duration(&self) -> Duration {
+/// How long is measured.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Measuring")]
+struct TimeArguments {
+    /// How long each round is measured
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: u64,
+}
+
+impl TimeArguments {
+    fn duration(self) -> Duration {
         Duration::from_secs(self.seconds)
     }
 }
@@ -110,6 +137,11 @@ async fn measure(bench: &Bench) -> Result<(), Failure> {
     match bench {
         Bench::Commit(arguments) => commit::run(arguments).await,
         Bench::Disk(arguments) => disk::run(arguments).await,
+        Bench::Replay(arguments) => replay::run(arguments).await,
+        Bench::Watch(arguments) => watch::run(arguments).await,
+        Bench::Rebuild(arguments) => rebuild::run(arguments).await,
+        Bench::Start(arguments) => start::run(arguments).await,
+        Bench::Space(arguments) => space::run(arguments).await,
         Bench::Nothing(_) => Ok(()),
     }
 }

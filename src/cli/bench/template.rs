@@ -23,6 +23,13 @@ const DIGITS: usize = 12;
 /// The digits at the end of an identifier.
 pub(super) type Digits = [u8; DIGITS];
 
+/// A record is made to take about so many bytes in the log.
+pub(super) const RECORD_BYTES: u64 = 300;
+/// How many bytes the first record of each submission has more than the others: the digest.
+const DIGEST_BYTES: u64 = 34;
+/// What a record takes without padding and without that, on average.
+const RECORD_BYTES_PLAIN: u64 = 234;
+
 /// What submissions a load sends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
@@ -86,9 +93,17 @@ impl Shape {
         events.div_ceil(cases).max(1)
     }
 
-    /// The most events of a submission.
-    pub(super) fn events_max() -> u64 {
-        u64::try_from(SUBMISSION_EVENTS_MAX).unwrap_or(1)
+    /// How many bytes of padding make a record of the usual size.
+    pub(super) fn padding(events: u64) -> usize {
+        let plain = RECORD_BYTES_PLAIN + DIGEST_BYTES / events.max(1);
+        usize::try_from(RECORD_BYTES.saturating_sub(plain)).unwrap_or_default()
+    }
+
+    /// Number of events of the largest submission of cases with so many events.
+    pub(super) fn events_max(case_events: u64) -> u64 {
+        let (events, cases) = (SUBMISSION_EVENTS_MAX, SUBMISSION_CASES_MAX - 1);
+        let [events, cases] = [events, cases].map(|max| u64::try_from(max).unwrap_or(1));
+        cases.saturating_mul(case_events).min(events)
     }
 }
 

@@ -12,7 +12,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Request, Status};
 
 use super::answer::{explain_item, is_item_recorded};
-use super::{Client, Tally};
+use super::{Budget, Client, Tally};
 use crate::cli::bench::raw::{self, RawCodec};
 use crate::cli::bench::template::{Digits, Lane, Templates};
 use crate::cli::failure::Failure;
@@ -22,7 +22,7 @@ const METHOD: &str = "/casetrail.v1.CaseService/SubmitStream";
 pub(super) async fn run(
     mut client: Client,
     templates: Arc<Templates>,
-    until: Instant,
+    budget: Budget,
 ) -> Result<(Client, Tally), Failure> {
     let window = Arc::new(Mutex::new(Window {
         free: std::mem::take(&mut client.lanes).into(),
@@ -32,7 +32,8 @@ pub(super) async fn run(
     let items = Items {
         window: Arc::clone(&window),
         templates,
-        until,
+        budget,
+        spent: false,
     };
     let failure = |status: &Status| Failure::of_call(&client.server, status);
     let mut grpc = raw::client(&client.channel);
@@ -95,27 +96,34 @@ impl Window {
     }
 }
 
-/// The submissions of the stream: each as soon as a lane is free, until the time is over.
+/// The submissions of the stream: each as soon as a lane is free, until the budget is spent. A pace
+/// is not kept.
 struct Items {
     window: Arc<Mutex<Window>>,
     templates: Arc<Templates>,
-    until: Instant,
+    budget: Budget,
+    spent: bool,
 }
 
 impl Stream for Items {
     type Item = Bytes;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let sent_at = Instant::now();
-        if sent_at >= self.until {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.spent {
             return Poll::Ready(None);
         }
-        let mut window = lock(&self.window);
+        let this = &mut *self;
+        let mut window = lock(&this.window);
         let Some(mut lane) = window.free.pop_front() else {
             window.waker = Some(context.waker().clone());
             return Poll::Pending;
         };
-        let prepared = self.templates.next(&mut lane);
+        let Some(sent_at) = this.budget.take() else {
+            this.spent = true;
+            window.free.push_front(lane);
+            return Poll::Ready(None);
+        };
+        let prepared = this.templates.next(&mut lane);
         window.under_way.push_back(Item {
             lane,
             request: prepared.request,

@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::answer::{explain, is_recorded};
-use super::{Client, Shared, Tally};
+use super::{Budget, Client, Shared, Tally};
 use crate::cli::bench::raw::{self, RawCodec};
 use crate::cli::bench::template::{Lane, Templates};
 use crate::cli::failure::{Failure, describe, is_lost_connection, refusal};
@@ -20,7 +20,7 @@ const METHOD: &str = "/casetrail.v1.CaseService/SubmitEvents";
 pub(super) async fn run(
     mut client: Client,
     templates: Arc<Templates>,
-    until: Instant,
+    budget: Budget,
 ) -> Result<(Client, Tally), Failure> {
     let tally = Arc::new(Shared::new());
     let tasks: Vec<_> = std::mem::take(&mut client.lanes)
@@ -28,7 +28,7 @@ pub(super) async fn run(
         .map(|lane| {
             let grpc = raw::client(&client.channel);
             let (templates, tally) = (Arc::clone(&templates), Arc::clone(&tally));
-            tokio::spawn(run_lane(grpc, templates, lane, until, tally))
+            tokio::spawn(run_lane(grpc, templates, lane, budget.clone(), tally))
         })
         .collect();
     for task in tasks {
@@ -41,7 +41,7 @@ pub(super) async fn run(
     Ok((client, tally.take()))
 }
 
-/// Calls until the time is over.
+/// Calls until the budget is spent.
 ///
 /// # Errors
 /// The connection is lost.
@@ -49,14 +49,13 @@ async fn run_lane(
     mut grpc: Grpc<Channel>,
     templates: Arc<Templates>,
     mut lane: Lane,
-    until: Instant,
+    budget: Budget,
     tally: Arc<Shared>,
 ) -> Result<Lane, Status> {
     let path = PathAndQuery::from_static(METHOD);
-    loop {
-        let sent_at = Instant::now();
-        if sent_at >= until {
-            return Ok(lane);
+    while let Some(sent_at) = budget.take() {
+        if sent_at > Instant::now() {
+            tokio::time::sleep_until(sent_at.into()).await;
         }
         let prepared = templates.next(&mut lane);
         match call(&mut grpc, prepared.bytes, path.clone()).await {
@@ -74,6 +73,7 @@ async fn run_lane(
             }
         }
     }
+    Ok(lane)
 }
 
 async fn call(grpc: &mut Grpc<Channel>, bytes: Bytes, path: PathAndQuery) -> Result<Bytes, Status> {
