@@ -71,15 +71,19 @@ autovacuum = off
 UMADB_SETTINGS = ["--read-method", "mmap", "--zero-fill-pages", "false"]
 
 
+class Failed(Exception):
+    """A system failed; the others go on."""
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
 def output(*command, **options):
-    """What a command prints; it ends the run where it fails, with what it said."""
+    """What a command prints; what it says of a failure goes to standard error."""
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **options)
     if ended.returncode != 0:
-        sys.exit(f"failed: {' '.join(map(str, command))}")
+        raise Failed(" ".join(map(str, command)))
     return ended.stdout.strip()
 
 
@@ -89,13 +93,19 @@ def prepare(folder, arguments):
     postgresql = "postgresql" in wanted and postgresql_programs()
     umadb = "umadb" in wanted and umadb_program()
     load = build_load(postgresql, umadb) if postgresql or umadb else None
-    systems = []
+    found = []
     if "casetrail" in wanted and (program := casetrail_program(arguments)):
-        systems.append(Casetrail(program, folder / "casetrail", arguments.events))
+        found.append(lambda: Casetrail(program, folder / "casetrail", arguments.events))
     if postgresql:
-        systems.append(PostgreSql(postgresql, load, folder / "postgresql", arguments.events))
+        found.append(lambda: PostgreSql(postgresql, load, folder / "postgresql", arguments.events))
     if umadb:
-        systems.append(UmaDb(umadb, load, folder / "umadb", arguments.events))
+        found.append(lambda: UmaDb(umadb, load, folder / "umadb", arguments.events))
+    systems = []
+    for system in found:
+        try:
+            systems.append(system())
+        except Failed as failed:
+            say(f"left out: {failed}")
     if not systems:
         sys.exit("nothing to measure")
     return systems
@@ -164,7 +174,7 @@ def running(command, port, log):
                 socket.create_connection(("127.0.0.1", port)).close()
                 break
             if server.poll() is not None or time.monotonic() > ends:
-                sys.exit(f"{command[0]} did not start: {log.read_text(errors='replace')}")
+                raise Failed(f"{command[0]} did not start: {log.read_text(errors='replace')}")
             time.sleep(0.02)
         yield
     finally:
@@ -175,6 +185,10 @@ def running(command, port, log):
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
+
+
+def each(events):
+    return "" if events == 1 else f", {events} events each"
 
 
 def fresh(folder):
@@ -216,7 +230,7 @@ class Casetrail:
         ]:
             load = ["--mode", mode, "--clients", clients, "--in-flight", in_flight]
             figures = self.bench("commit", *load, "--events", events, *measured)
-            yield row, f"{mode}, {clients} clients x {in_flight} in flight, {events} each", figures
+            yield row, f"{mode}, {clients} x {in_flight} in flight{each(events)}", figures
         with self.history() as server:
             stored = ["--server", server, "--events", 0, "--rounds", 3]
             yield "read", "records", self.bench("replay", "--decode", "records", *stored)
@@ -250,7 +264,7 @@ class PostgreSql:
             shutil.chown(folder, self.account["user"], self.account["group"])
         if subprocess.run(["test", "-w", folder], check=False, **self.account).returncode:
             who = pwd.getpwuid(self.account["user"]).pw_name if self.account else "you"
-            sys.exit(f"PostgreSQL runs as {who}, who can't enter {folder}: give another --dir")
+            raise Failed(f"PostgreSQL runs as {who}, who can't enter {folder}: give another --dir")
         self.call("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres")
         with open(folder / "data" / "postgresql.conf", "a", encoding="utf-8") as settings:
             settings.write(POSTGRESQL_SETTINGS)
@@ -263,20 +277,25 @@ class PostgreSql:
 
     def measure(self, seconds):
         with self.server() as connection:
-            for row, connections, in_flight in [
-                ("single-1", 1, 1),
-                ("single-16", 16, 1),
-                ("single-64", 64, 1),
-                ("single-64", 16, 4),
-                ("single-256", 256, 1),
-                ("single-256", 64, 4),
+            # A delay (in microseconds) lets more commits share a sync, where many are under way.
+            for row, connections, in_flight, delay in [
+                ("single-1", 1, 1, 0),
+                ("single-16", 16, 1, 0),
+                ("single-64", 64, 1, 0),
+                ("single-64", 64, 1, 1000),
+                ("single-64", 16, 4, 0),
+                ("single-256", 256, 1, 1000),
+                ("single-256", 64, 4, 0),
+                ("single-256", 64, 4, 1000),
+                ("single-256", 32, 8, 300),
             ]:
-                way = f"INSERT, {connections} connections x {in_flight} in flight"
-                yield row, way, self.commits(connection, "insert", connections, in_flight, 1, seconds)
+                way = f"INSERT, {connections} x {in_flight} in flight, commit_delay {delay}"
+                delayed = f"{connection} options='-c commit_delay={delay}'"
+                yield row, way, self.commits(delayed, "insert", connections, in_flight, 1, seconds)
             for row, connections, events in [("batch-64", 16, 64), ("batch-large", 8, 1000)]:
-                way = f"INSERT from arrays, {connections} connections, {events} each"
+                way = f"INSERT from arrays, {connections} x 1 in flight{each(events)}"
                 yield row, way, self.commits(connection, "insert", connections, 1, events, seconds)
-                way = f"binary COPY, {connections} connections, {events} each"
+                way = f"binary COPY, {connections} x 1 in flight{each(events)}"
                 yield row, way, self.commits(connection, "copy", connections, events, seconds)
             for row, action, way in [
                 ("read", "read-rows", "prepared SELECT"),
@@ -314,7 +333,7 @@ class PostgreSql:
         if ended.returncode:
             told = [self.folder / name for name in ["calls", "log"]]
             text = "".join(one.read_text(errors="replace") for one in told if one.exists())
-            sys.exit(f"{program} failed:\n{text}")
+            raise Failed(f"{program}: {text}")
 
 
 def postgresql_account():
@@ -325,7 +344,7 @@ def postgresql_account():
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)
             return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    return sys.exit("PostgreSQL doesn't run as root, and there is neither `postgres` nor `nobody`")
+    raise Failed("PostgreSQL doesn't run as root, and there is neither `postgres` nor `nobody`")
 
 
 class UmaDb:
@@ -357,7 +376,7 @@ class UmaDb:
             fresh(self.folder / "commits")
             with self.server("commits") as url:
                 figures = json.loads(self.output_of_load("append", url, in_flight, events, seconds))
-            yield row, f"{in_flight} in flight, {events} each", figures
+            yield row, f"{in_flight} in flight{each(events)}", figures
         with self.server("history") as url:
             yield "read", "one stream", json.loads(self.output_of_load("read", url, seconds))
 
