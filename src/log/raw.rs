@@ -4,6 +4,8 @@
 //! looked at first, by the blocks' own magic and checksum (rules 6 and 7), while nothing has been
 //! touched. Damage to what is older is met at reading, and everything else is still served.
 //!
+//! Whether it holds any block at all is asked where a database may never have come to serve.
+//!
 //! It reads the whole file once, and deliberately knows nothing of sled's format: a damaged block
 //! of which sled keeps an older copy, or damage to what sled writes around blocks, is not seen here
 //! and is left to the checks after the opening.

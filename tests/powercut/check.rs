@@ -95,7 +95,9 @@ fn refusal(ended: &Ended, image: &Image, folder: &Path) -> Fault {
     if left == *image {
         Fault::Refused(message)
     } else {
-        Fault::Wrong(format!("it is refused, but was written to before: {message}"))
+        Fault::Wrong(format!(
+            "it is refused, but was written to before: {message}"
+        ))
     }
 }
 
@@ -104,11 +106,17 @@ async fn check_served(server: &Server, expected: &Expected) -> Result<(), Fault>
     let (records, digest) = replay(&client).await?;
     check_order(&records)?;
     let stored = submissions(&records)?;
-    let lost = expected.told.iter().filter(|id| !stored.contains_key(id.as_str()));
+    let lost = expected
+        .told
+        .iter()
+        .filter(|id| !stored.contains_key(id.as_str()));
     let lost = lost.count();
     if lost > 0 {
         let told = expected.told.len();
-        let message = format!("{lost} of {told} that were told; {} are there", stored.len());
+        let message = format!(
+            "{lost} of {told} that were told; {} are there",
+            stored.len()
+        );
         return Err(Fault::Lost(message));
     }
     for (request_id, records) in &stored {
@@ -120,12 +128,17 @@ async fn check_served(server: &Server, expected: &Expected) -> Result<(), Fault>
     let status = client.status().await;
     let count = records.len() as u64;
     if (status.head, status.view_position) != (count, count) || status.digest != digest {
-        return wrong(format!("{count} records, but the views are others: {status:?}"));
+        return wrong(format!(
+            "{count} records, but the views are others: {status:?}"
+        ));
     }
     send_again(&client, expected, &stored).await?;
     // And it goes on.
     let request = submission_of(vec![valid_event(EventType::DetentionAlleged)]);
-    match submit(&client, request).await.map(|submitted| submitted.answer.unwrap()) {
+    match submit(&client, request)
+        .await
+        .map(|submitted| submitted.answer.unwrap())
+    {
         Ok(answer) if answer.results[0].positions[0] >= count && !answer.replayed => Ok(()),
         other => wrong(format!("a new submission: {other:?}")),
     }
@@ -138,7 +151,10 @@ fn wrong<T>(message: String) -> Result<T, Fault> {
 /// All records, and the digest of the views that follow from them.
 async fn replay(client: &Client) -> Result<(Vec<Record>, Vec<u8>), Fault> {
     let failed = |status: tonic::Status| Fault::Wrong(format!("the replay failed: {status}"));
-    let answers = client.audit().replay_events(ReplayEventsRequest::default()).await;
+    let answers = client
+        .audit()
+        .replay_events(ReplayEventsRequest::default())
+        .await;
     let mut answers = answers.map_err(failed)?.into_inner();
     let mut records = Vec::new();
     let mut views = Views::default();
@@ -146,10 +162,15 @@ async fn replay(client: &Client) -> Result<(Vec<Record>, Vec<u8>), Fault> {
         let Some(Item::Block(block)) = answer.item else {
             continue;
         };
-        let block = block.verified().map_err(|cause| Fault::Wrong(format!("a block: {cause}")))?;
+        let block = block
+            .verified()
+            .map_err(|cause| Fault::Wrong(format!("a block: {cause}")))?;
         for (position, bytes) in block.records() {
             if position != records.len() as u64 {
-                return wrong(format!("position {position} after {} records", records.len()));
+                return wrong(format!(
+                    "position {position} after {} records",
+                    records.len()
+                ));
             }
             let record = Record::decode(bytes).unwrap();
             views.fold(position, &record).unwrap();
@@ -170,7 +191,9 @@ fn check_order(records: &[Record]) -> Result<(), Fault> {
         *version += 1;
         let is_new = event_ids.insert(&record.event.as_ref().unwrap().event_id);
         if !is_new || record.case_version != *version || (time.seconds, time.nanos) < newest {
-            return wrong(format!("the record at {position} does not follow: {record:?}"));
+            return wrong(format!(
+                "the record at {position} does not follow: {record:?}"
+            ));
         }
         newest = (time.seconds, time.nanos);
     }
@@ -191,7 +214,9 @@ fn submissions(records: &[Record]) -> Result<HashMap<&str, (usize, &[Record])>, 
             })
         });
         let Some(whole) = is_whole else {
-            return Err(Fault::Half(format!("{request_id} at {first}, of {size} records")));
+            return Err(Fault::Half(format!(
+                "{request_id} at {first}, of {size} records"
+            )));
         };
         if submissions.insert(request_id, (first, whole)).is_some() {
             return wrong(format!("{request_id} is there twice"));
@@ -211,9 +236,14 @@ fn check_submission(
         let events = change.events.iter();
         events.map(|event| (change.case_id.as_str(), event))
     });
-    let stored = records.iter().map(|record| (record.case_id.as_str(), record.event.as_ref().unwrap()));
+    let stored = records
+        .iter()
+        .map(|record| (record.case_id.as_str(), record.event.as_ref().unwrap()));
     if !events.eq(stored) {
-        return wrong(format!("{} holds other events than submitted", request.request_id));
+        return wrong(format!(
+            "{} holds other events than submitted",
+            request.request_id
+        ));
     }
     let positions: Vec<u64> = (*first as u64..).take(records.len()).collect();
     match &submitted.answer {
@@ -227,7 +257,9 @@ fn check_submission(
 
 fn positions_of(answer: &SubmitEventsResponse) -> Vec<u64> {
     let results = answer.results.iter();
-    results.flat_map(|result| result.positions.clone()).collect()
+    results
+        .flat_map(|result| result.positions.clone())
+        .collect()
 }
 
 /// A few that are there are sent again: they are known, and answered as before.
@@ -239,7 +271,10 @@ async fn send_again(
     for request_id in expected.told.iter().take(SENT_AGAIN) {
         let (first, records) = stored[request_id.as_str()];
         let request = expected.submitted[request_id].request.clone();
-        match submit(client, request).await.map(|submitted| submitted.answer.unwrap()) {
+        match submit(client, request)
+            .await
+            .map(|submitted| submitted.answer.unwrap())
+        {
             Ok(answer)
                 if answer.replayed
                     && positions_of(&answer)

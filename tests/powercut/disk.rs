@@ -235,7 +235,11 @@ impl Disk {
         let order = self.files.iter().flat_map(|file| &file.pending);
         let mut order: Vec<usize> = order.map(|(at, _)| *at).collect();
         order.sort_unstable();
-        let mut image: Image = names.folders.iter().map(|path| (path.clone(), None)).collect();
+        let mut image: Image = names
+            .folders
+            .iter()
+            .map(|path| (path.clone(), None))
+            .collect();
         for (path, file) in &names.files {
             let content = self.content(&self.files[*file], &order, fate);
             image.insert(path.clone(), Some(content));

@@ -12,6 +12,7 @@ use super::load::Chance;
 use super::moments::{Kind, Moments, choose, moments};
 use super::rig::{Recording, quick_folder};
 use super::told::told;
+use super::trace::Happening;
 
 /// How many ways of failing are tried at a moment.
 const WAYS: usize = 3;
@@ -91,8 +92,12 @@ impl<'a> Examined<'a> {
             .collect();
         // What a client came to know was seen by the recorder.
         for (request_id, submitted) in recording.submitted.iter() {
-            let is_told = told.contains_key(request_id) || recording.told_before.contains(request_id);
-            assert!(submitted.answer.is_none() || is_told, "{request_id} was told unseen");
+            let is_told =
+                told.contains_key(request_id) || recording.told_before.contains(request_id);
+            assert!(
+                submitted.answer.is_none() || is_told,
+                "{request_id} was told unseen"
+            );
         }
         let answers: BTreeSet<usize> = told.values().copied().collect();
         Self {
@@ -106,14 +111,50 @@ impl<'a> Examined<'a> {
     fn told_before(&self, moment: usize) -> HashSet<String> {
         let told = self.told.iter().filter(|(_, entry)| **entry < moment);
         let told = told.map(|(request_id, _)| request_id.clone());
-        told.chain(self.recording.told_before.iter().cloned()).collect()
+        told.chain(self.recording.told_before.iter().cloned())
+            .collect()
+    }
+
+    /// Says what was recorded, for people.
+    pub fn describe(&self) -> String {
+        let entries = &self.recording.trace.entries;
+        let count = |is: fn(&Happening) -> bool| {
+            entries.iter().filter(|entry| is(&entry.happening)).count()
+        };
+        format!(
+            "{} processes, {} writes, {} syncs, {} names, {} submissions told, {} moments ({:?})",
+            count(|happening| *happening == Happening::Start),
+            count(|happening| matches!(happening, Happening::Write(..))),
+            count(|happening| {
+                use Happening::{Sync, SyncData, SyncFolder};
+                matches!(happening, Sync | SyncData | SyncFolder)
+            }),
+            count(|happening| {
+                use Happening::{Create, MakeFolder, Rename, Unlink};
+                matches!(happening, Create | MakeFolder | Rename(_) | Unlink)
+            }),
+            self.told.len(),
+            self.moments.values().map(BTreeSet::len).sum::<usize>(),
+            self.moments_by_kind(),
+        )
+    }
+
+    /// The number of moments of each kind.
+    pub fn moments_by_kind(&self) -> BTreeMap<Kind, usize> {
+        let moments = self.moments.iter();
+        moments
+            .map(|(kind, moments)| (*kind, moments.len()))
+            .collect()
     }
 
     /// One image of many that are possible, and what had been told by then.
     pub fn one_image(&self, chance: &mut Chance) -> (Image, HashSet<String>) {
-        let moment = choose(&self.moments, 1, chance);
-        let (moment, _) = moment.first_key_value().unwrap();
-        let mut disk = Disk::new(&self.recording.base, &self.recording.trace, Naming::InOrder);
+        let kinds: Vec<_> = self.moments.values().collect();
+        let moments = kinds[chance.below(kinds.len() as u64) as usize];
+        let index = chance.below(moments.len() as u64) as usize;
+        let moment = moments.iter().nth(index).unwrap();
+        let naming = [Naming::InOrder, Naming::ByFolder][chance.below(2) as usize];
+        let mut disk = Disk::new(&self.recording.base, &self.recording.trace, naming);
         disk.advance(*moment);
         let ways = ways(disk.pending_changes(), disk.pending_names(), 1, chance);
         (disk.cut(&ways[0]), self.told_before(*moment))

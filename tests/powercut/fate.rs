@@ -110,7 +110,9 @@ impl Fate for Way {
     fn keeps(&self, sector: &Sector) -> bool {
         let change = sector.change;
         let number = sector.offset.map(|offset| offset / 512);
-        let is_head = sector.offset.is_some_and(|offset| offset % SEGMENT_BYTES == 0);
+        let is_head = sector
+            .offset
+            .is_some_and(|offset| offset % SEGMENT_BYTES == 0);
         match self.kept {
             Kept::Nothing => false,
             Kept::Everything => true,
@@ -161,7 +163,8 @@ impl Fate for Way {
 impl Way {
     /// A number that hangs on the way, the purpose and the index alone (splitmix64).
     fn chance(&self, purpose: u64, index: u64) -> u64 {
-        let mut number = self.seed ^ purpose.rotate_left(32) ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut number =
+            self.seed ^ purpose.rotate_left(32) ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         number ^ (number >> 31)

@@ -24,6 +24,8 @@ pub enum Kind {
     Answering,
     /// A new segment of sled's is begun.
     NewSegment,
+    /// A segment of sled's is begun where another one was.
+    ReusedSegment,
     /// The head of a segment that isn't durable yet says that more is durable than is.
     Claiming,
     /// A file is made, renamed, cut or removed while the server serves.
@@ -38,6 +40,7 @@ pub fn moments(trace: &Trace, answers: &BTreeSet<usize>) -> Moments {
     let mut moments = Moments::new();
     let mut is_starting = false;
     let mut claims = Claims::default();
+    let mut segments = BTreeSet::new();
     for (index, Entry { path, happening }) in trace.entries.iter().enumerate() {
         let mut add = |kind, at| {
             moments.entry(kind).or_default().insert(at);
@@ -52,9 +55,15 @@ pub fn moments(trace: &Trace, answers: &BTreeSet<usize>) -> Moments {
         }
         if path == DATABASE {
             claims.happen(trace, happening);
-            if matches!(happening, Happening::Write(offset, _) if offset % SEGMENT_BYTES == 0) {
+            if let Happening::Write(offset, _) = happening
+                && offset % SEGMENT_BYTES == 0
+            {
+                let kind = match segments.insert(offset) {
+                    true => Kind::NewSegment,
+                    false => Kind::ReusedSegment,
+                };
                 for at in index..(index + 4).min(trace.entries.len()) {
-                    add(Kind::NewSegment, at);
+                    add(kind, at);
                 }
             }
         }
