@@ -32,6 +32,12 @@ impl HighWaterMark {
         })
     }
 
+    /// Whether a position was ever recorded.
+    pub(super) fn is_there(&self) -> Result<bool, OpenError> {
+        let is_there = self.path.try_exists();
+        is_there.map_err(files::failed("look for", &self.path))
+    }
+
     /// Records that all records before this position are durable. It is for the caller to make
     /// sure that they are, and that one record follows the other.
     pub fn record(&self, position: u64) -> Result<(), OpenError> {

@@ -52,6 +52,25 @@ impl SledFiles {
         }
     }
 
+    /// Takes away a `conf` that a power cut tore while the database was made: sled writes to `db`
+    /// before `conf` is durable, and would refuse to open with it. It says nothing that we don't say
+    /// at each opening. It is for the caller to make sure that the database never came to serve and
+    /// holds nothing; a torn `conf` of any other is damage, and left to sled to refuse.
+    pub(super) fn forget_torn_conf(&self) -> Result<(), OpenError> {
+        let conf = self.conf();
+        let Some(content) = files::read_if_there(&conf)? else {
+            return Ok(());
+        };
+        let is_whole = content
+            .split_last_chunk()
+            .is_some_and(|(text, checksum)| crc32fast::hash(text) == u32::from_le_bytes(*checksum));
+        if is_whole {
+            Ok(())
+        } else {
+            files::remove_if_there(&conf)
+        }
+    }
+
     /// Rule 4, before sled opens: what it is about to read and to build on is made durable, and
     /// what a crash left half-written is taken away.
     pub(super) fn prepare(&self) -> Result<(), OpenError> {

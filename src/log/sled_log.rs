@@ -77,6 +77,9 @@ impl SledLog {
                 mark,
             });
         }
+        if mark == 0 && !folder.opened().is_there()? && !raw::holds_any(&files.db())? {
+            files.forget_torn_conf()?;
+        }
         files.prepare()?;
         let database = Database::open(&files, options.cache_bytes)?;
         let head = database.check_ends(&files)?;

@@ -201,6 +201,37 @@ fn rule_4_a_torn_conf_without_a_database_is_taken_away() {
 }
 
 #[test]
+fn rule_4_a_conf_that_was_torn_while_the_database_was_made_is_taken_away() {
+    // Its checksum did not reach the disk, or nothing but its length.
+    type Tear = fn(&mut Vec<u8>);
+    let tears: [Tear; 2] = [|conf| conf.truncate(59), |conf| conf.fill(0)];
+    for tear in tears {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()).unwrap());
+        let [conf, opened] = ["log/conf", "opened"].map(|name| folder.path().join(name));
+        let mut content = fs::read(&conf).unwrap();
+        tear(&mut content);
+        fs::write(&conf, &content).unwrap();
+
+        // Once it came to serve, it is damage.
+        let error = open(folder.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Engine { .. }), "{error}");
+        fs::remove_file(&opened).unwrap();
+        let log = open(folder.path()).unwrap();
+        append(&log, 3);
+        drop(log);
+        assert_whole(&open(folder.path()).unwrap());
+
+        // Also where nothing says that it came to serve, but it holds something.
+        fs::write(&conf, &content).unwrap();
+        fs::remove_file(&opened).unwrap();
+        let error = open(folder.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Engine { .. }), "{error}");
+        assert!(fs::read(&conf).unwrap() == content);
+    }
+}
+
+#[test]
 fn rule_4_a_database_that_is_gone_while_its_snapshot_is_there_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     append(&open(folder.path()).unwrap(), 30);
