@@ -10,6 +10,7 @@
 //!
 //! The log deliberately does not know what a record holds, when it was recorded, or who reads it.
 
+pub mod backup;
 mod error;
 mod files;
 mod folder;
