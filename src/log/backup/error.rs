@@ -26,6 +26,14 @@ pub enum BackupError {
         /// What is wrong.
         what: String,
     },
+    /// The records up to an end mark are not those that it was made of, although each checksum
+    /// holds.
+    Digest {
+        /// Offset in the file, in bytes, of the end mark.
+        offset: u64,
+        /// Its position.
+        position: u64,
+    },
     /// The file ends before an end mark.
     Torn {
         /// Offset in the file, in bytes, of the part in which it ends.
@@ -74,6 +82,11 @@ impl fmt::Display for BackupError {
                 position,
                 what,
             } => write!(formatter, "byte {offset}, position {position}: {what}"),
+            Self::Digest { offset, position } => write!(
+                formatter,
+                "byte {offset}, position {position}: the digest of all records up to here is not \
+                 the end mark's: records were changed"
+            ),
             Self::Torn {
                 offset,
                 position,

@@ -152,10 +152,10 @@ impl<R: Read> BackupReader<R> {
             )));
         }
         if mark.records_digest != self.chain.digest() {
-            return Err(self.damaged(
-                "the digest of all records up to here is another one than the end mark's: records \
-                 were changed",
-            ));
+            return Err(BackupError::Digest {
+                offset: self.offset,
+                position: self.position,
+            });
         }
         self.offset = self.offset.saturating_add(text.len() as u64);
         self.whole_until = Some(mark.position);
