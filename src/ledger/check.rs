@@ -154,7 +154,10 @@ fn read_snapshot(
             return None;
         }
         Err(error) => {
-            tell(0, format!("the snapshot of the views is of no use: {error}"));
+            tell(
+                0,
+                format!("the snapshot of the views is of no use: {error}"),
+            );
             return None;
         }
     };

@@ -49,7 +49,10 @@ pub(super) fn faults(record: &Record) -> Vec<&'static str> {
         faults.push("it does not say how its case stands");
     }
     // An event that this version does not know has no payload here, and a type without a name.
-    let payload = record.event.as_ref().and_then(|event| event.payload.as_ref());
+    let payload = record
+        .event
+        .as_ref()
+        .and_then(|event| event.payload.as_ref());
     let is_of_type = match payload {
         Some(payload) => record.event_type() == event_type::of_payload(payload),
         None => record.event_type() == EventType::Unspecified && record.event_type != 0,

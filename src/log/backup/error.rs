@@ -62,6 +62,12 @@ pub enum BackupError {
 }
 
 impl BackupError {
+    /// Whether there is no such file.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::System(OpenError::Io { cause, .. })
+            if cause.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether it is the content that is wrong, behind a good header.
     pub(super) fn is_in_content(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::Torn { .. })
