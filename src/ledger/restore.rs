@@ -1,22 +1,23 @@
 //! Builds a data folder from backups.
 //!
 //! Invariants: every checksum, position and version is checked by the backup's reader and the audit
-//! before a record is appended. The folder is built aside, in `DIR.restoring`, and takes its name
-//! once it is complete and durable, so that nothing half is ever taken for a good one. A submission
-//! is never split over two commits.
+//! before a record is appended. The folder is built in a corner of itself and becomes one once
+//! it is complete and durable ([`NewFolder`]), so that nothing half is ever taken for a good one. A
+//! submission is never split over two commits.
 //!
 //! It deliberately does not know where the backups are read from.
+
+mod error;
 
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use self::error::RestoreError;
 use super::audit::{Audit, Finding};
 use crate::log::backup::{Anchor, BackupError, BackupReader, EndMark, Item};
-use crate::log::{
-    AppendError, COMMIT_BYTES_MAX, DataFolder, Log, NewFolder, OpenError, SledLog, SledOptions,
-};
+use crate::log::{COMMIT_BYTES_MAX, DataFolder, Log, NewFolder, SledLog, SledOptions};
 use crate::wire::block::RecordBlock;
 
 /// A backup to restore from.
@@ -52,7 +53,7 @@ pub fn restore(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Restored, RestoreError> {
     let new = NewFolder::create(data)?;
-    let folder = Arc::new(DataFolder::open(new.path())?);
+    let folder = Arc::new(DataFolder::open(new.building())?);
     // Nothing is read here, so that a cache would be of no use.
     let log = SledLog::open(folder, SledOptions::default())?;
     let mut restoring = Restoring {
@@ -282,122 +283,6 @@ impl<'a> Commits<'a> {
         self.blocks = rest;
         self.complete = 0;
         Ok(())
-    }
-}
-
-/// Why nothing was restored.
-#[derive(Debug)]
-pub enum RestoreError {
-    /// A backup is no backup, or damaged.
-    Backup {
-        /// The backup.
-        name: String,
-        /// What is wrong with it, and where.
-        error: BackupError,
-    },
-    /// A backup is whole, and its records are not what a ledger would have recorded.
-    Finding {
-        /// The backup.
-        name: String,
-        /// The offset in the file, in bytes, of the block.
-        offset: u64,
-        /// What is wrong.
-        finding: Finding,
-    },
-    /// A backup does not begin where the one before it ended.
-    DoesNotFollow {
-        /// The backup.
-        name: String,
-        /// Where it should begin.
-        expected: u64,
-        /// Where it begins.
-        actual: u64,
-    },
-    /// A backup is of another log than the one before it.
-    OtherLog {
-        /// The backup.
-        name: String,
-        /// Where it begins.
-        position: u64,
-    },
-    /// The records add up to other views than the server had.
-    OtherViews {
-        /// The backup.
-        name: String,
-        /// The position.
-        position: u64,
-    },
-    /// The backups don't reach the position.
-    EndsBefore {
-        /// The position.
-        until: u64,
-        /// Where they end.
-        reached: u64,
-    },
-    /// The new folder can't be made.
-    Folder(OpenError),
-    /// The records can't be written.
-    Append(AppendError),
-}
-
-impl fmt::Display for RestoreError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Backup { name, error } => {
-                write!(formatter, "{name}: {error}")?;
-                if let BackupError::Torn {
-                    whole_until: Some(until),
-                    ..
-                } = error
-                {
-                    write!(formatter, "; --until {until} restores that")?;
-                }
-                Ok(())
-            }
-            Self::Finding {
-                name,
-                offset,
-                finding,
-            } => write!(formatter, "{name}: byte {offset}, {finding}"),
-            Self::DoesNotFollow {
-                name,
-                expected,
-                actual,
-            } => write!(
-                formatter,
-                "{name}: it begins at position {actual}, and position {expected} is next; name the \
-                 backups in order, the first beginning at 0"
-            ),
-            Self::OtherLog { name, position } => write!(
-                formatter,
-                "{name}: it continues another log: the record before position {position} differs"
-            ),
-            Self::OtherViews { name, position } => write!(
-                formatter,
-                "{name}: its records add up to other views at position {position} than the server \
-                 had that was backed up"
-            ),
-            Self::EndsBefore { until, reached } => write!(
-                formatter,
-                "the backups end at position {reached}, before position {until}"
-            ),
-            Self::Folder(error) => write!(formatter, "{error}"),
-            Self::Append(error) => write!(formatter, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for RestoreError {}
-
-impl From<OpenError> for RestoreError {
-    fn from(error: OpenError) -> Self {
-        Self::Folder(error)
-    }
-}
-
-impl From<AppendError> for RestoreError {
-    fn from(error: AppendError) -> Self {
-        Self::Append(error)
     }
 }
 

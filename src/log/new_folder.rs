@@ -55,7 +55,7 @@ impl NewFolder {
     }
 
     /// Where to build it: an empty folder.
-    pub fn path(&self) -> &Path {
+    pub fn building(&self) -> &Path {
         &self.building
     }
 

@@ -374,7 +374,3 @@ fn size_fault(block: &RecordBlock) -> Option<String> {
 fn is_before(left: Timestamp, right: Timestamp) -> bool {
     (left.seconds, left.nanos) < (right.seconds, right.nanos)
 }
-
-#[cfg(test)]
-#[path = "../audit_tests.rs"]
-mod tests;
