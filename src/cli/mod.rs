@@ -1,10 +1,12 @@
 //! The command line: one file a subcommand.
 //!
-//! All but `serve`, `sample`, `lifecycle` and `completions` are clients that speak gRPC like anyone
-//! else; they know nothing of the log, the views or the ledger. What a command is told to print goes
+//! All but `serve`, `restore`, `check --data`, `sample`, `lifecycle` and `completions` are clients that
+//! speak gRPC like anyone else; they know nothing of the log, the views or the ledger. What a command is told to print goes
 //! to standard output, everything else to standard error.
 
+mod backup;
 mod bench;
+mod check;
 mod completions;
 mod connection;
 mod demo;
@@ -18,6 +20,7 @@ mod names;
 mod output;
 mod rebuild;
 mod replay;
+mod restore;
 pub mod sample;
 mod serve;
 mod server_process;
@@ -68,6 +71,12 @@ enum Command {
     Summary(summary::SummaryArguments),
     /// Replay the log, verifying its checksums
     Replay(replay::ReplayArguments),
+    /// Copy the log into a file while the server works, or continue such a file
+    Backup(backup::BackupArguments),
+    /// Make a data folder from backups
+    Restore(restore::RestoreArguments),
+    /// Check whether a log is sound
+    Check(check::CheckArguments),
     /// Show how the server stands
     Status(status::StatusArguments),
     /// Rebuild the server's views from the log, and compare
@@ -106,6 +115,7 @@ fn definition() -> clap::Command {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Lifecycle(arguments) => lifecycle::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
@@ -130,10 +140,13 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         Command::Watch(arguments) => watch::run(&arguments).await,
         Command::Summary(arguments) => summary::run(&arguments).await,
         Command::Replay(arguments) => replay::run(&arguments).await,
+        Command::Backup(arguments) => backup::run(&arguments).await,
+        Command::Check(arguments) => check::run(&arguments).await,
         Command::Status(arguments) => status::run(&arguments).await,
         Command::Rebuild(arguments) => rebuild::run(&arguments).await,
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Serve(_)
+        | Command::Restore(_)
         | Command::Sample(_)
         | Command::Lifecycle(_)
         | Command::Bench(_)

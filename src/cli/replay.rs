@@ -155,7 +155,11 @@ pub(super) async fn replay(
     Ok(())
 }
 
-fn verified(block: RecordBlock) -> Result<RecordBlock, Failure> {
+/// The block, if it is whole.
+///
+/// # Errors
+/// `Failed` where it is not.
+pub(super) fn verified(block: RecordBlock) -> Result<RecordBlock, Failure> {
     let position = block.first_position();
     block.verified().map_err(|error| {
         Failure::Failed(format!(

@@ -13,13 +13,16 @@
 //! It deliberately does not know gRPC, nor what makes an event well formed (`wire::validate`) or
 //! allowed (`domain`).
 
+pub mod audit;
 mod batch;
+pub mod check;
 mod clock;
 mod committer;
 mod error;
 mod keeper;
 mod rebuild;
 mod recovery;
+pub mod restore;
 mod stored;
 mod writer;
 

@@ -162,6 +162,27 @@ pub enum OpenError {
         /// The folder.
         folder: PathBuf,
     },
+    /// There is no data folder of ours.
+    NoDataFolder {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A folder that a data folder is to be made of has something in it.
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+        /// Whether it is what a restore left that was cut off.
+        is_left_over: bool,
+    },
+    /// There is no room for a copy of a folder.
+    NoRoom {
+        /// Where the copy was to be.
+        folder: PathBuf,
+        /// The bytes that are free there.
+        available: u64,
+        /// The bytes that a copy needs.
+        needed: u64,
+    },
     /// The folder was written by a newer version.
     NewerFormat {
         /// The data folder.
@@ -242,6 +263,34 @@ impl fmt::Display for OpenError {
                 formatter,
                 "{} is not empty and has no file FORMAT, so it is not a casetrail data folder; \
                  nothing in it was touched; name an empty or a new folder",
+                folder.display()
+            ),
+            Self::NoDataFolder { path } => write!(
+                formatter,
+                "{} is not a casetrail data folder: it has no file FORMAT",
+                path.display()
+            ),
+            Self::NoRoom {
+                folder,
+                available,
+                needed,
+            } => write!(
+                formatter,
+                "a copy of the folder needs {needed} bytes, and {} has {available} free",
+                folder.display()
+            ),
+            Self::NotEmpty {
+                folder,
+                is_left_over: false,
+            } => write!(
+                formatter,
+                "{} is not empty; nothing in it was touched; name an empty or a new folder",
+                folder.display()
+            ),
+            Self::NotEmpty { folder, .. } => write!(
+                formatter,
+                "{} is what a restore left that was cut off, or one is under way in it; nothing in \
+                 it was touched; delete it if none is, or name another folder",
                 folder.display()
             ),
             Self::NewerFormat {

@@ -23,12 +23,12 @@ use super::mark::HighWaterMark;
 /// The version of the format that this build writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
-const FORMAT: &str = "FORMAT";
+pub(super) const FORMAT: &str = "FORMAT";
 const FORMAT_ASIDE: &str = "FORMAT.new";
-const LOCK: &str = "LOCK";
-const LOG: &str = "log";
+pub(super) const LOCK: &str = "LOCK";
+pub(super) const LOG: &str = "log";
 const MARK: &str = "mark";
-const OPENED: &str = "opened";
+pub(super) const OPENED: &str = "opened";
 const VIEWS: &str = "views";
 
 /// An open data folder, locked for as long as this lives.
@@ -107,7 +107,7 @@ fn format_text() -> String {
 
 /// Whether the folder says that it is ours and of a format that we know; an error if it says
 /// something else.
-fn has_format(folder: &Path) -> Result<bool, OpenError> {
+pub(super) fn has_format(folder: &Path) -> Result<bool, OpenError> {
     let path = folder.join(FORMAT);
     let Some(content) = files::read_if_there(&path)? else {
         return Ok(false);
@@ -165,7 +165,7 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
 }
 
 /// Makes the folder, and those that it is in, durably, if it isn't there.
-fn create_folder(path: &Path) -> Result<(), OpenError> {
+pub(super) fn create_folder(path: &Path) -> Result<(), OpenError> {
     if path.is_dir() {
         return Ok(());
     }

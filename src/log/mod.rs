@@ -10,15 +10,18 @@
 //!
 //! The log deliberately does not know what a record holds, when it was recorded, or who reads it.
 
+pub mod backup;
 mod error;
 mod files;
 mod folder;
 mod mark;
 mod memory;
+mod new_folder;
 mod raw;
 mod sled_database;
 mod sled_files;
 mod sled_log;
+mod stopped;
 mod tail;
 mod waker;
 
@@ -29,7 +32,9 @@ pub use self::error::{AppendError, OpenError, ReadError};
 pub use self::folder::{DataFolder, FORMAT_VERSION};
 pub use self::mark::HighWaterMark;
 pub use self::memory::{Fault, MemoryLog};
+pub use self::new_folder::NewFolder;
 pub use self::sled_log::{SledLog, SledOptions};
+pub use self::stopped::StoppedFolder;
 use crate::wire::block::RecordBlock;
 
 /// The most bytes of blocks in one commit: what sled writes between two syncs has to stay well

@@ -60,6 +60,17 @@ pub struct RecordBlock {
 }
 
 impl RecordBlock {
+    /// The bytes of a block's header, which has a fixed size.
+    pub const HEADER_BYTES: usize = HEADER_BYTES;
+
+    /// How long the block is, in bytes, of which this is the header; none if it is no header. Only
+    /// [`Self::parse`] tells whether that is true.
+    pub fn announced_length(header: &[u8]) -> Option<usize> {
+        let header = header.strip_prefix(&MAGIC_FIELD).map(|_| header)?;
+        let records_length = usize::try_from(u32_at(header, AT_RECORDS_LENGTH)).ok()?;
+        HEADER_BYTES.checked_add(records_length)
+    }
+
     /// Takes the bytes for a block if they are exactly one whole and unchanged block.
     pub fn parse(bytes: Bytes) -> Result<Self, BlockError> {
         check(&bytes)?;
