@@ -15,10 +15,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cut;
 mod failing;
 mod folder;
+mod inject;
+mod keeping;
 mod kill;
 mod load;
+mod reading;
+mod slow;
 mod stop;
 mod submit;
 mod trace;
