@@ -25,6 +25,7 @@ mod load;
 mod reading;
 mod slow;
 mod stop;
+mod stopped_reader;
 mod submit;
 mod trace;
 mod verify;
