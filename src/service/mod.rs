@@ -4,19 +4,21 @@
 //! Invariants:
 //! - It listens on the loopback interface only, as long as there is neither TLS nor
 //!   authentication.
-//! - What waits or stays open has a limit: messages, streams, answers on their way to a slow client,
-//!   connections that have gone silent, and the wait at the end. (Not yet the number of connections
-//!   and of half-sent calls: until there is authentication, only local programs get here.)
+//! - What waits or stays open has a limit: connections and how long they may be silent, messages and
+//!   how long they may take to arrive, streams, answers on their way to a slow client, and the wait
+//!   at the end.
 //! - A reader never slows the writer: the views are held only to take references out of them, and
 //!   streams read from the log at their own pace.
 //!
 //! It deliberately does not know the rules of the lifecycles, nor how records are stored.
 
 mod admin;
+mod arrival;
 mod audit;
 mod call;
 mod case;
 mod changes;
+mod connection;
 mod history;
 mod monitor;
 mod oversize;
@@ -28,14 +30,12 @@ mod summary;
 mod watch;
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::Stream;
 use prost_types::Timestamp;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch as signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tonic::server::NamedService;
@@ -44,6 +44,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use self::admin::Admin;
+use self::arrival::{Arrivals, InTime};
 use self::audit::Audit;
 use self::case::Cases;
 use self::changes::Feed;
@@ -58,27 +59,43 @@ use crate::wire::v1::audit_service_server::AuditServiceServer;
 use crate::wire::v1::case_service_server::CaseServiceServer;
 use crate::wire::v1::monitor_service_server::MonitorServiceServer;
 
-/// After how long without a sign of it a connection is asked for one, and how long the answer may
-/// take: a peer that vanished holds its streams no longer than the two together.
-const KEEPALIVE: Duration = Duration::from_secs(20);
-
 /// The most bytes of metadata of a request.
 const METADATA_BYTES_MAX: u32 = 16 * 1024;
 
 /// How long the end waits at most for connections to close.
 const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// How long the server waits where the system refuses it a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// How often it is looked whether writing has ended.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the server waits for its peers.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long a new connection may take to begin to speak; after how long without a sign of it a
+    /// connection is asked for one; and how long the answer may take. A peer that vanished holds its
+    /// streams no longer than twice this.
+    pub silence_max: Duration,
+    /// How long a message of a request may take to arrive once it has begun.
+    pub arrival_max: Duration,
+}
+
+impl Default for Patience {
+    /// 20 seconds of silence; a minute for a message, in which the largest submission comes through
+    /// 40 kbit/s.
+    fn default() -> Self {
+        Self {
+            silence_max: Duration::from_secs(20),
+            arrival_max: Duration::from_secs(60),
+        }
+    }
+}
 
 /// A server that is bound to its address and does not serve yet.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    patience: Patience,
 }
 
 impl Server {
@@ -94,7 +111,18 @@ impl Server {
         let in_use = |cause| BindError::Io { address, cause };
         let listener = TcpListener::bind(address).await.map_err(in_use)?;
         let address = listener.local_addr().map_err(in_use)?;
-        Ok(Self { listener, address })
+        let patience = Patience::default();
+        Ok(Self {
+            listener,
+            address,
+            patience,
+        })
+    }
+
+    /// The same with another patience.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// The address that it is bound to, with the port that it has.
@@ -121,12 +149,17 @@ impl Server {
             stream_places,
             feed: Feed::default(),
         });
-        let (health, routes) = services(&shared).await?;
+        let Patience {
+            silence_max,
+            arrival_max,
+        } = self.patience;
+        let arrivals = Arc::new(Arrivals::new(arrival_max));
+        let (health, routes) = services(&shared, &arrivals).await?;
         let health = tokio::spawn(report_health(health, Arc::clone(&shared)));
-        let incoming = accepted(self.listener);
+        let incoming = connection::accepted(self.listener, silence_max);
         let serving = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .http2_keepalive_interval(Some(silence_max))
+            .http2_keepalive_timeout(Some(silence_max))
             .http2_max_header_list_size(METADATA_BYTES_MAX)
             .max_concurrent_streams(u32::try_from(OPEN_STREAMS_MAX).ok())
             .add_routes(routes)
@@ -257,26 +290,6 @@ struct CasesAt {
     cases: Vec<Arc<CaseState>>,
 }
 
-/// The connections that a listener accepts. Where the system refuses one, for example since the
-/// process has no file descriptor left, it is told, and tried again a little later.
-fn accepted(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
-    futures_util::stream::unfold(listener, |listener| async {
-        loop {
-            match listener.accept().await {
-                Ok((connection, _)) => {
-                    // Without it an answer can wait 40 ms for the acknowledgement of the one before.
-                    let ready = connection.set_nodelay(true).map(|()| connection);
-                    return Some((ready, listener));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    })
-}
-
 /// Waits until the server is told to end.
 async fn stopped(mut shutdown: signal::Receiver<bool>) {
     // Where the sender is gone nobody could end the server any more, so it ends now.
@@ -284,7 +297,10 @@ async fn stopped(mut shutdown: signal::Receiver<bool>) {
 }
 
 /// Puts the services together.
-async fn services(shared: &Arc<Shared>) -> Result<(HealthReporter, Routes), RunError> {
+async fn services(
+    shared: &Arc<Shared>,
+    arrivals: &Arc<Arrivals>,
+) -> Result<(HealthReporter, Routes), RunError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in SERVICES {
         health
@@ -316,14 +332,22 @@ async fn services(shared: &Arc<Shared>) -> Result<(HealthReporter, Routes), RunE
     let monitor = MonitorServiceServer::new(monitor).max_decoding_message_size(limit);
     let audit = AuditServiceServer::new(audit).max_decoding_message_size(limit);
     let admin = AdminServiceServer::new(admin).max_decoding_message_size(limit);
-    let routes = Routes::new(Explained(cases))
-        .add_service(Explained(monitor))
-        .add_service(Explained(audit))
-        .add_service(Explained(admin))
-        .add_service(health_service)
-        .add_service(reflection().build_v1().map_err(broken)?)
-        .add_service(reflection().build_v1alpha().map_err(broken)?);
+    let routes = Routes::new(in_time(Explained(cases), arrivals))
+        .add_service(in_time(Explained(monitor), arrivals))
+        .add_service(in_time(Explained(audit), arrivals))
+        .add_service(in_time(Explained(admin), arrivals))
+        .add_service(in_time(health_service, arrivals))
+        .add_service(in_time(reflection().build_v1().map_err(broken)?, arrivals))
+        .add_service(in_time(
+            reflection().build_v1alpha().map_err(broken)?,
+            arrivals,
+        ));
     Ok((health, routes))
+}
+
+fn in_time<S>(service: S, arrivals: &Arc<Arrivals>) -> InTime<S> {
+    let arrivals = Arc::clone(arrivals);
+    InTime { service, arrivals }
 }
 
 /// The names of the services under which their health is asked for, apart from the server's own.

@@ -76,6 +76,25 @@ impl Failure {
         Self::new(Code::InvalidArgument, TOO_LARGE, message).with("limit", limit)
     }
 
+    /// More bytes of unfinished messages than the server holds at once.
+    pub(super) fn too_much_arriving(limit: usize) -> Self {
+        let message = format!(
+            "the server holds {limit} bytes of messages that have not arrived whole; try again later"
+        );
+        Self::new(PUSH_BACK, "TOO_MUCH_ARRIVING", message)
+            .retry_after(RETRY_STREAM)
+            .with("limit", limit)
+    }
+
+    /// A request that did not arrive whole in time.
+    pub(super) fn arriving_too_slowly(duration_max: Duration) -> Self {
+        let message = format!(
+            "the request did not arrive whole within {} seconds; send it again",
+            duration_max.as_secs()
+        );
+        Self::new(Code::DeadlineExceeded, "ARRIVING_TOO_SLOWLY", message)
+    }
+
     /// More streams than the server holds open.
     pub(super) fn too_many_streams(limit: usize) -> Self {
         let message = format!("the server holds its {limit} streams open; try again later");

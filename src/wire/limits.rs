@@ -29,6 +29,11 @@ pub const PAGE_SIZE_DEFAULT: usize = 100;
 /// Number of values of one list of a filter.
 pub const FILTER_VALUES_MAX: usize = 1_000;
 
+/// Number of connections at once: one for each stream that may be open.
+pub const CONNECTIONS_MAX: usize = OPEN_STREAMS_MAX;
+/// Length of what is there of request messages that have not arrived whole, in bytes, over all calls:
+/// 64 MiB.
+pub const ARRIVING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Number of streams open at once, over all connections.
 pub const OPEN_STREAMS_MAX: usize = 10_000;
 /// Number of submissions that wait for the writer.

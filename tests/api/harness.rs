@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 
 use casetrail::ledger::Ledger;
 use casetrail::log::{DataFolder, Log, SledLog, SledOptions};
-use casetrail::service;
+use casetrail::service::{self, Patience};
 use casetrail::view::SnapshotFile;
 use casetrail::wire::v1::{
     self, SubmitEventsRequest, SubmitStreamRequest, SubmitStreamResponse,
@@ -161,19 +161,27 @@ impl Server {
         };
         let used = Arc::downgrade(&folder);
         let log = SledLog::open(folder, options).unwrap();
-        Self::serve(Ledger::open(Arc::new(log), Some(snapshot)).unwrap(), used).await
+        let ledger = Ledger::open(Arc::new(log), Some(snapshot)).unwrap();
+        Self::serve(ledger, used, Patience::default()).await
     }
 
     /// Serves any log.
     pub async fn over(log: Arc<dyn Log>) -> Self {
-        Self::serve(Ledger::open(log, None).unwrap(), Weak::new()).await
+        Self::over_with(log, Patience::default()).await
     }
 
-    async fn serve(ledger: Ledger, folder: Weak<DataFolder>) -> Self {
+    /// Serves any log with another patience.
+    pub async fn over_with(log: Arc<dyn Log>, patience: Patience) -> Self {
+        let ledger = Ledger::open(log, None).unwrap();
+        Self::serve(ledger, Weak::new(), patience).await
+    }
+
+    async fn serve(ledger: Ledger, folder: Weak<DataFolder>, patience: Patience) -> Self {
         let ledger = Arc::new(ledger);
         let server = service::Server::bind("127.0.0.1:0".parse().unwrap())
             .await
-            .unwrap();
+            .unwrap()
+            .with_patience(patience);
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn({

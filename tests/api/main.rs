@@ -28,6 +28,7 @@ mod reflection;
 mod refused;
 mod replaying;
 mod resume;
+mod silent;
 mod stalled;
 mod truth;
 mod watching;

@@ -15,7 +15,7 @@ use tonic_types::StatusExt as _;
 use super::load::{Submitted, submit};
 use super::trace::can_trace;
 use super::verify::verify;
-use crate::support::server::{Client, Server, serve};
+use crate::support::server::{Client, Ended, Server, serve};
 use crate::support::{submission_of, valid_event};
 
 const SERVING: i32 = 1;
@@ -34,8 +34,8 @@ fn reason(status: &Status) -> String {
     details.error_info().unwrap().reason.clone()
 }
 
-/// Starts a server in which a system call fails.
-fn start_failing(data: &Path, calls: &str, injection: &str) -> Server {
+/// Starts a server in which a system call fails; how it ended where it did not come to serve.
+pub fn start_failing(data: &Path, calls: &str, injection: &str) -> Result<Server, Ended> {
     let trace = format!("trace={calls}");
     let inject = format!("inject={calls}:{injection}");
     let wrapper = [
@@ -49,7 +49,7 @@ fn start_failing(data: &Path, calls: &str, injection: &str) -> Server {
         "-e",
         &inject,
     ];
-    Server::try_start(serve(&wrapper, data, "127.0.0.1:0")).unwrap()
+    Server::try_start(serve(&wrapper, data, "127.0.0.1:0"))
 }
 
 /// A failed sync ends writing: the submission is in doubt, later ones are refused, reading goes on,
@@ -62,7 +62,7 @@ async fn a_failed_sync_ends_writing_and_a_restart_recovers() {
     for (nth, by_kill) in [(1, false), (4, false), (4, true), (9, true)] {
         let folder = tempfile::tempdir().unwrap();
         let injection = format!("error=EIO:when={nth}");
-        let server = start_failing(folder.path(), "fdatasync", &injection);
+        let server = start_failing(folder.path(), "fdatasync", &injection).unwrap();
         let failed = submit_until_it_fails(&server).await;
         // Each submission of this test is a commit with one sync.
         assert_eq!(failed.acknowledged.len(), nth - 1);
@@ -82,7 +82,7 @@ async fn a_failed_write_ends_writing_and_a_restart_recovers() {
     for (error, by_kill) in [("EIO", false), ("ENOSPC", true)] {
         let folder = tempfile::tempdir().unwrap();
         let injection = format!("error={error}:when=5+");
-        let server = start_failing(folder.path(), "pwrite64", &injection);
+        let server = start_failing(folder.path(), "pwrite64", &injection).unwrap();
         let failed = submit_until_it_fails(&server).await;
         assert!(!failed.acknowledged.is_empty());
         assert_cases_are_told(&failed.client, &failed.acknowledged).await;

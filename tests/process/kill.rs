@@ -9,6 +9,7 @@ use super::load::{Chance, Load, Manner, open_cases};
 use super::verify::verify;
 use crate::support::server::{Process, Server, serve};
 
+/// How often it is killed, where `CASETRAIL_TEST_KILLS` does not say another number.
 const KILLS: u64 = 24;
 /// Every so many kills the server ends in good order instead, once more, and so leaves a snapshot.
 const KILLS_PER_STOP: u64 = 5;
@@ -20,6 +21,8 @@ const SEED: u64 = 20_240_601;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_under_load_lose_nothing_store_nothing_twice_and_tear_nothing() {
+    let kills = std::env::var("CASETRAIL_TEST_KILLS");
+    let kills = kills.map_or(KILLS, |number| number.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut chance = Chance::new(SEED);
@@ -52,7 +55,7 @@ async fn kills_under_load_lose_nothing_store_nothing_twice_and_tear_nothing() {
     drop(load);
 
     let (mut stops, mut early_kills, mut snapshot_position) = (0, 0, 0);
-    for kill in 1..=KILLS {
+    for kill in 1..=kills {
         some_answers(&mut answers, &mut chance).await;
         connection.send_replace(None);
         server.kill();
@@ -99,9 +102,9 @@ async fn kills_under_load_lose_nothing_store_nothing_twice_and_tear_nothing() {
     // Among so many kills some fall between a commit and its answer.
     assert!(replayed > 0);
     println!(
-        "{KILLS} kills under load and {early_kills} while starting, {stops} ends in good order; \
-         {} submissions with {} events, {replayed} of them recorded before the kill and answered \
-         after it",
+        "{kills} kills under load and {early_kills} while starting, {stops} ends in good order; \
+         {} submissions with {} events, 0 lost, 0 stored twice, 0 torn; {replayed} of them recorded \
+         before the kill and answered after it",
         submitted.len(),
         records.len()
     );

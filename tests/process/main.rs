@@ -15,11 +15,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cut;
 mod failing;
 mod folder;
+mod inject;
+mod keeping;
 mod kill;
 mod load;
+mod reading;
+mod slow;
 mod stop;
+mod stopped_reader;
 mod submit;
 mod trace;
 mod verify;

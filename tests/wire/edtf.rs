@@ -229,4 +229,123 @@ proptest! {
         let read = days(&format!("{first}/{last}")).unwrap();
         prop_assert_eq!((read.earliest, read.latest), (first, last));
     }
+
+    /// Dates and intervals as the format lists them, with the days that their numbers say.
+    #[test]
+    fn dates_of_every_form_are_the_days_of_their_numbers(
+        from in date(),
+        to in date(),
+        is_interval in any::<bool>(),
+    ) {
+        let (text, earliest, latest) = match is_interval {
+            false => from,
+            true => (format!("{}/{}", from.0, to.0), from.1, to.2),
+        };
+        let expected = match earliest > latest {
+            true => Err(EdtfError::IntervalReversed),
+            false => Ok((earliest, latest)),
+        };
+        prop_assert_eq!(days(&text).map(|it| (it.earliest, it.latest)), expected, "{}", text);
+    }
+
+    /// What is accepted after changes is a date all the same: short, of ASCII, with its days in
+    /// order, and with the same days where they are written out.
+    #[test]
+    fn dates_with_changes_are_dates_or_are_refused(
+        from in date(),
+        to in date(),
+        time in "(T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](Z|[+-][01][0-9](:[0-6][0-9])?)?)?",
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..4_u8, any::<char>()), 0..4),
+        form in 0..3_u8,
+    ) {
+        let mut text: Vec<char> = match form {
+            0 => from.0,
+            1 => format!("{}/{}", from.0, to.0),
+            _ => format!("{}{time}", from.1),
+        }.chars().collect();
+        const OWN: [char; 16] = [
+            '0', '1', '9', 'X', 'Y', 'T', 'Z', '-', '+', ':', '/', '.', '?', '~', '%', ' ',
+        ];
+        for (at, change, character) in changes {
+            let index = at.index(text.len() + 1);
+            match change {
+                0 => text.insert(index, character),
+                1 => text.insert(index, OWN[at.index(OWN.len())]),
+                2 if index < text.len() => text[index] = OWN[at.index(OWN.len())],
+                3 if index < text.len() => drop(text.remove(index)),
+                _ => {}
+            }
+        }
+        let text: String = text.into_iter().collect();
+        if let Ok(read) = days(&text) {
+            prop_assert!(text.is_ascii() && text.len() <= LENGTH_MAX, "{}", text);
+            prop_assert!(Day::MIN <= read.earliest && read.earliest <= read.latest, "{}", text);
+            prop_assert!(read.latest <= Day::MAX, "{}", text);
+            prop_assert_eq!(days(&format!("{}/{}", read.earliest, read.latest)), Ok(read));
+            // A qualifier moves nothing.
+            prop_assert_eq!(days(&text.replace(['?', '~', '%'], "")), Ok(read), "{}", text);
+        }
+    }
+}
+
+/// The longest text that is a date: 2024-03-05T10:00:00+05:30.
+const LENGTH_MAX: usize = 25;
+
+/// A date without time of any precision, and its first and last day.
+fn date() -> impl Strategy<Value = (String, Day, Day)> {
+    let parts = (1..=9_999_u16, 1..=12_u8, 1..=31_u8, 0..4_usize, 0..3_u8);
+    parts.prop_map(|(year, month, day, qualifier, precision)| {
+        let mut last_day = day;
+        while Day::from_calendar(year, month, last_day).is_none() {
+            last_day -= 1;
+        }
+        let month_end = (28..=31)
+            .filter_map(|day| Day::from_calendar(year, month, day))
+            .max();
+        let at = |month, day| Day::from_calendar(year, month, day).unwrap();
+        let (text, earliest, latest) = match precision {
+            0 => (format!("{year:04}"), at(1, 1), at(12, 31)),
+            1 => (
+                format!("{year:04}-{month:02}"),
+                at(month, 1),
+                month_end.unwrap(),
+            ),
+            _ => {
+                let day = at(month, last_day);
+                (format!("{year:04}-{month:02}-{last_day:02}"), day, day)
+            }
+        };
+        (
+            format!("{text}{}", ["", "?", "~", "%"][qualifier]),
+            earliest,
+            latest,
+        )
+    })
+}
+
+#[test]
+fn very_long_texts_are_refused() {
+    for part in [
+        "2",
+        "X",
+        "-",
+        "/",
+        "2024-",
+        "2024-03-05T",
+        "?",
+        "..",
+        "+",
+        "é",
+        "2024/",
+    ] {
+        for text in [
+            part.repeat(1 << 20),
+            format!("2024-03-05{}", part.repeat(1 << 20)),
+        ] {
+            assert!(days(&text).is_err(), "{part}");
+            assert_eq!(Day::parse(&text), None, "{part}");
+        }
+    }
+    let padded = format!("{}2024", " ".repeat(1 << 20));
+    assert_eq!(read(&padded), Err(EdtfError::Form));
 }

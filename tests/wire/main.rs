@@ -20,4 +20,5 @@ mod encoding;
 mod filter;
 mod must;
 mod privacy;
+mod random_requests;
 mod validate;
