@@ -1,6 +1,7 @@
 //! A batch: the submissions of one commit, judged one after the other. Later ones see earlier ones.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -144,7 +145,7 @@ impl<'a> Batch<'a> {
             committed: Committed {
                 position,
                 recorded_at,
-                cases,
+                cases: cases.into_iter().map(Arc::new).collect(),
                 event_ids: self.event_ids,
                 request_ids: self.request_ids,
             },

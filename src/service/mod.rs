@@ -47,8 +47,8 @@ use self::audit::Audit;
 use self::case::Cases;
 use self::monitor::Monitor;
 use self::oversize::Explained;
-use crate::domain::CaseState;
 use crate::ledger::Ledger;
+use crate::view::CaseList;
 use crate::wire::FILE_DESCRIPTOR_SET;
 use crate::wire::limits::{OPEN_STREAMS_MAX, REQUEST_MESSAGE_BYTES_MAX};
 use crate::wire::v1::admin_service_server::AdminServiceServer;
@@ -233,7 +233,7 @@ impl Shared {
         CasesAt {
             position: views.position(),
             recorded_at: views.recorded_at().map(Timestamp::from),
-            cases: views.cases().to_vec(),
+            cases: views.cases().clone(),
         }
     }
 }
@@ -249,7 +249,7 @@ struct CasesAt {
     position: u64,
     /// When the record before the position was recorded.
     recorded_at: Option<Timestamp>,
-    cases: Vec<Arc<CaseState>>,
+    cases: CaseList,
 }
 
 /// The connections that a listener accepts. Where the system refuses one, for example since the

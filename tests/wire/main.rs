@@ -19,5 +19,6 @@ mod edtf;
 mod encoding;
 mod filter;
 mod must;
+mod outline;
 mod privacy;
 mod validate;
