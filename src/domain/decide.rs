@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::fact::{Effect, Fact, FactIndex, fact_of};
+use super::fact::{Effect, Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
 use super::fold::{Image, Obstacle};
 use super::lifecycle::{self, Allowed};
 use super::rejection::Rejection;
@@ -17,6 +17,19 @@ use super::state::CaseState;
 use crate::wire::edtf::Day;
 use crate::wire::v1::{CaseKind, CaseStatus, Credibility, EventType, event::Payload};
 use crate::wire::validate::ValidEvent;
+
+/// A case that an event is judged against: a decision needs no texts.
+struct Judged<'a>(&'a CaseState);
+
+impl Surroundings for Judged<'_> {
+    fn resolve(&self, event_id: &str) -> Option<FactIndex> {
+        self.0.index_of(event_id)
+    }
+
+    fn intern(&mut self, _: &str) -> Option<TextPlace> {
+        None
+    }
+}
 
 impl CaseState {
     /// Whether `event` may be recorded in this case on the day `recorded_on`.
@@ -26,13 +39,15 @@ impl CaseState {
     pub fn decide(&self, event: &ValidEvent, recorded_on: Day) -> Result<(), Rejection> {
         let event_type = event.event_type();
         let candidate = fact_of(
-            event.event(),
-            event.event_id(),
-            event.days(),
-            0,
-            recorded_on,
-            |target| self.index_of(target),
-            |_| None,
+            Happening {
+                position: 0,
+                event_id: event.event_id(),
+                days: event.days(),
+                recorded_on,
+                credibility: event.credibility(),
+                payload: event.event().payload.as_ref(),
+            },
+            Judged(self),
         );
         let kind = lifecycle::kind_of(event_type);
         if self.version() == 0 && (kind.is_none() || candidate.opens_no_case()) {
@@ -82,7 +97,10 @@ impl CaseState {
         let mut order = self.in_order();
         // On the same day the one recorded later comes later, and the candidate is the latest.
         let place = order.partition_point(|(_, fact, _)| fact.day <= candidate.day);
-        order.insert(place, (self.next_index(), candidate, candidate.credibility));
+        order.insert(
+            place,
+            (self.next_index(), *candidate, candidate.credibility),
+        );
         self.decide_sequence(kind, self.next_index(), candidate.event_type, &order)
     }
 
@@ -130,7 +148,7 @@ impl CaseState {
     }
 
     /// The fact that an event names, where it is one of the case's kind that still counts.
-    fn applicable(&self, event: EventType, target: FactIndex) -> Result<&Fact, Rejection> {
+    fn applicable(&self, event: EventType, target: FactIndex) -> Result<Fact, Rejection> {
         match self.fact(target) {
             Some(fact) if lifecycle::is_common(fact.event_type) || self.is_voided(target) => {
                 Err(Rejection::TargetNotApplicable {
@@ -153,9 +171,9 @@ impl CaseState {
         kind: CaseKind,
         candidate: FactIndex,
         event: EventType,
-        order: &[(FactIndex, &Fact, Credibility)],
+        order: &[(FactIndex, Fact, Credibility)],
     ) -> Result<(), Rejection> {
-        let broken: BTreeSet<_> = self.image().breaks.iter().collect();
+        let broken: BTreeSet<_> = self.breaks().iter().collect();
         let mut image = Image::default();
         for (index, fact, credibility) in order {
             if let Some(obstacle) = image.obstacle(kind, fact, *credibility) {
@@ -172,7 +190,8 @@ impl CaseState {
                     });
                 }
             }
-            image.step(kind, *index, fact, *credibility);
+            // What breaks the sequence now broke it before, or is told above.
+            let _ = image.step(kind, *index, fact, *credibility);
         }
         Ok(())
     }

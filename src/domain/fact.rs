@@ -1,7 +1,8 @@
-//! A fact: what the fold needs of one event, in a few bytes. A case keeps all its facts, so that it
-//! can be folded anew without reading the log.
+//! A fact: what the fold needs of one event. A case keeps all its facts (packed, see
+//! `domain::packed`), so that it can be folded anew without reading the log.
 
-use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
+
 use uuid::Uuid;
 
 use super::lifecycle::{self, Allowed};
@@ -12,7 +13,7 @@ use crate::wire::v1::{
 };
 
 /// What the fold needs of one recorded event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fact {
     /// Position of its record in the log.
     pub position: u64,
@@ -28,7 +29,7 @@ pub struct Fact {
     /// The status that it claims, where it claims one.
     pub claim: Option<CaseStatus>,
     /// The district that it tells.
-    pub(super) district: Option<TextIndex>,
+    pub(super) district: Option<TextPlace>,
     /// What else it does.
     pub(super) effect: Effect,
 }
@@ -42,14 +43,14 @@ impl Fact {
 }
 
 /// What an event does besides claiming a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     None,
     Category(LegalCategory),
     ReleaseHold(bool),
     Wishes(WishesOutcome),
-    Label(TextIndex),
-    Custodian(TextIndex),
+    Label(TextPlace),
+    Custodian(TextPlace),
     MinimumNumberOfIndividuals(u32),
     HouseholdSize(u32),
     HouseholdSplit(u32),
@@ -70,72 +71,51 @@ pub(super) enum Effect {
 /// Place of a fact in its case, in the order recorded.
 pub(super) type FactIndex = u32;
 
-/// Place of a text in the texts of its case, so that a fact stays small.
-pub(super) type TextIndex = u32;
+/// Place of a text among the facts of its case, so that a fact stays small.
+pub(super) type TextPlace = NonZeroU32;
 
-/// How many texts a new one is compared with, so that a long case with ever new texts stays cheap.
-const TEXTS_COMPARED_MAX: usize = 32;
-
-/// The texts of a case that its facts refer to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Texts(Vec<Box<str>>);
-
-impl Texts {
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
-    }
-
-    pub(super) fn get(&self, index: Option<TextIndex>) -> &str {
-        index
-            .and_then(|index| self.0.get(usize::try_from(index).ok()?))
-            .map_or("", |text| text.as_ref())
-    }
-
-    /// The index of a text, which is added where it is not among the newest; none for an empty one.
-    pub(super) fn intern(&mut self, text: &str) -> Option<TextIndex> {
-        if text.is_empty() {
-            return None;
-        }
-        let newest = self.0.len().saturating_sub(TEXTS_COMPARED_MAX);
-        let index = (newest..)
-            .zip(self.0.iter().skip(newest))
-            .find_map(|(index, known)| (known.as_ref() == text).then_some(index))
-            .unwrap_or_else(|| {
-                self.0.push(text.into());
-                self.0.len() - 1
-            });
-        TextIndex::try_from(index).ok()
-    }
+/// What a fact is made from, however its record was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Happening<'a> {
+    pub(super) position: u64,
+    pub(super) event_id: Uuid,
+    pub(super) days: OccurredDays,
+    pub(super) recorded_on: Day,
+    pub(super) credibility: Credibility,
+    pub(super) payload: Option<&'a Payload>,
 }
 
-/// Makes the fact of an event. `resolve` finds an earlier fact of the case by its event_id,
-/// `intern` gives a text its index (a decision needs none, and gives none).
-pub(super) fn fact_of(
-    event: &v1::Event,
-    event_id: Uuid,
-    days: OccurredDays,
-    position: u64,
-    recorded_on: Day,
-    resolve: impl Fn(&str) -> Option<FactIndex>,
-    mut intern: impl FnMut(&str) -> Option<TextIndex>,
-) -> Fact {
-    let payload = event.payload.as_ref();
+/// The case that an event comes to, as far as its fact refers to what is there.
+pub(super) trait Surroundings {
+    /// The index of the fact of an event.
+    fn resolve(&self, event_id: &str) -> Option<FactIndex>;
+
+    /// The place of a text among the facts; none for an empty one.
+    fn intern(&mut self, text: &str) -> Option<TextPlace>;
+}
+
+/// Makes the fact of an event.
+pub(super) fn fact_of(happening: Happening<'_>, mut case: impl Surroundings) -> Fact {
+    let Happening {
+        position,
+        event_id,
+        days,
+        recorded_on,
+        credibility,
+        payload,
+    } = happening;
     let event_type = payload.map_or(EventType::Unspecified, event_type::of_payload);
     Fact {
         position,
         event_id,
         day: days.latest.min(recorded_on),
         event_type,
-        credibility: event.credibility(),
+        credibility,
         claim: lifecycle::row(event_type).and_then(|row| lifecycle::claimed_status(row, payload)),
         district: payload
             .and_then(place_of)
-            .and_then(|place| intern(&place.district)),
-        effect: payload.map_or(Effect::None, |payload| effect_of(payload, resolve, intern)),
+            .and_then(|place| case.intern(&place.district)),
+        effect: payload.map_or(Effect::None, |payload| effect_of(payload, &mut case)),
     }
 }
 
@@ -158,13 +138,9 @@ fn place_of(payload: &Payload) -> Option<&v1::Place> {
     }
 }
 
-fn effect_of(
-    payload: &Payload,
-    resolve: impl Fn(&str) -> Option<FactIndex>,
-    mut intern: impl FnMut(&str) -> Option<TextIndex>,
-) -> Effect {
+fn effect_of(payload: &Payload, case: &mut impl Surroundings) -> Effect {
     let target = |event_id: &str, effect: &dyn Fn(FactIndex) -> Effect| {
-        resolve(event_id).map_or(Effect::Unresolved, effect)
+        case.resolve(event_id).map_or(Effect::Unresolved, effect)
     };
     match payload {
         Payload::CaseClosed(_) => Effect::Close,
@@ -179,11 +155,12 @@ fn effect_of(
         Payload::ProceedingsNotified(_) => Effect::ReleaseHold(true),
         Payload::ProceedingsEnded(_) => Effect::ReleaseHold(false),
         Payload::WishesRecorded(event) => Effect::Wishes(event.outcome()),
-        Payload::RemainsRecovered(event) => {
-            intern(&event.label).map_or(Effect::None, Effect::Label)
-        }
+        Payload::RemainsRecovered(event) => case
+            .intern(&event.label)
+            .map_or(Effect::None, Effect::Label),
         Payload::CustodyTransferred(event) => {
-            intern(&event.to_custodian).map_or(Effect::None, Effect::Custodian)
+            let custodian = case.intern(&event.to_custodian);
+            custodian.map_or(Effect::None, Effect::Custodian)
         }
         Payload::PostMortemCompleted(event) => {
             Effect::MinimumNumberOfIndividuals(event.minimum_number_of_individuals)

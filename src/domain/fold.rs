@@ -2,16 +2,18 @@
 //!
 //! [`Image::step`] takes one fact, and is all there is: a fact that comes last in the order is one
 //! step on, and a fact that comes late is the same steps again from the start. It never fails: a
-//! confirmed fact in a place that the lifecycle does not allow still moves the status, and the
-//! place is kept in [`Image::breaks`].
+//! confirmed fact in a place that the lifecycle does not allow still moves the status, and the step
+//! says so.
 
-use super::fact::{Effect, Fact, FactIndex, TextIndex};
+use std::num::NonZeroU32;
+
+use super::fact::{Effect, Fact, FactIndex, TextPlace};
 use super::lifecycle::{self, Allowed, Guard, NEW, Outcome, Row};
 use crate::wire::edtf::Day;
 use crate::wire::v1::{CaseKind, CaseStatus, Credibility, EventType, LegalCategory, WishesOutcome};
 
-/// What the facts of a case add up to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the facts of a case add up to. Every case has one in memory, so it is kept small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Image {
     /// Status by confirmed facts alone; [`NEW`] while there is none.
     pub confirmed: CaseStatus,
@@ -21,11 +23,9 @@ pub struct Image {
     /// the case is then still as good as new.
     by_hearsay: bool,
     /// The fact that closed the case, while it is closed.
-    pub(super) closed_by: Option<FactIndex>,
+    closed_by: Option<FactNumber>,
     /// The fact that brought the case to its end status, while it is at one.
-    pub(super) ended_by: Option<FactIndex>,
-    /// Confirmed facts in places that the lifecycle does not allow.
-    pub(super) breaks: Vec<FactIndex>,
+    ended_by: Option<FactNumber>,
     /// True once an allegation claims more than a confirmed fact of the same or a later day shows.
     pub(super) contradicted: bool,
     /// Whether proceedings are notified and not ended.
@@ -35,9 +35,9 @@ pub struct Image {
     /// The newest category, by confirmed facts and by allegations.
     pub(super) category: Told<LegalCategory>,
     /// The newest district, by confirmed facts and by allegations.
-    pub(super) district: Told<TextIndex>,
-    pub(super) label: Option<TextIndex>,
-    pub(super) custodian: Option<TextIndex>,
+    pub(super) district: Told<TextPlace>,
+    pub(super) label: Option<TextPlace>,
+    pub(super) custodian: Option<TextPlace>,
     pub(super) minimum_number_of_individuals: u32,
     pub(super) household_size: u32,
     pub(super) members_returned: u32,
@@ -45,6 +45,14 @@ pub struct Image {
     alleged: StatusSet,
     /// The statuses that confirmed facts of the newest day have shown.
     shown: (Day, StatusSet),
+}
+
+/// A fact's number among those of its case, counted from 1: its index in 4 bytes where it may be
+/// absent.
+type FactNumber = NonZeroU32;
+
+fn number_of(index: FactIndex) -> Option<FactNumber> {
+    NonZeroU32::new(index.wrapping_add(1))
 }
 
 /// Something that confirmed facts tell, or else allegations.
@@ -82,7 +90,6 @@ impl Default for Image {
             by_hearsay: false,
             closed_by: None,
             ended_by: None,
-            breaks: Vec::new(),
             contradicted: false,
             release_hold: false,
             wishes: WishesOutcome::Unspecified,
@@ -115,29 +122,52 @@ pub(super) enum Obstacle {
 }
 
 impl Image {
-    /// Takes the next fact in the order of occurrence. `credibility` is the one it has now.
+    /// Whether the case is closed by an event.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed_by.is_some()
+    }
+
+    /// The fact that closed the case or brought it to its end, while it did.
+    pub(super) fn closing_fact(&self) -> Option<FactIndex> {
+        self.closed_by.or(self.ended_by)?.get().checked_sub(1)
+    }
+
+    /// The texts that the case tells now.
+    pub(super) fn texts(&self) -> impl Iterator<Item = TextPlace> + use<> {
+        [
+            self.district.confirmed,
+            self.district.alleged,
+            self.label,
+            self.custodian,
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Takes the next fact in the order of occurrence. `credibility` is the one it has now. Returns
+    /// whether it is a confirmed fact in a place that the lifecycle does not allow.
+    #[must_use = "where a fact breaks the sequence the case is contested"]
     pub(super) fn step(
         &mut self,
         kind: CaseKind,
         index: FactIndex,
         fact: &Fact,
         credibility: Credibility,
-    ) {
+    ) -> bool {
         let confirmed = credibility == Credibility::Confirmed;
-        if confirmed && self.obstacle(kind, fact, credibility).is_some() {
-            self.breaks.push(index);
-        }
+        let breaks = confirmed && self.obstacle(kind, fact, credibility).is_some();
         if fact.effect == Effect::Close {
-            self.closed_by = Some(index);
+            self.closed_by = number_of(index);
         }
         let Some(row) = row_in(kind, fact.event_type) else {
-            return;
+            return breaks;
         };
         if confirmed {
             self.step_confirmed(kind, index, fact, row);
         } else {
             self.step_alleged(kind, fact, row);
         }
+        breaks
     }
 
     /// Why a fact is not allowed as the next one; none where it is.
@@ -187,7 +217,11 @@ impl Image {
             self.confirmed = moved(row, self.confirmed, claim);
             self.by_hearsay = false;
             self.reported = self.confirmed;
-            self.ended_by = lifecycle::is_end(self.confirmed).then_some(index);
+            self.ended_by = if lifecycle::is_end(self.confirmed) {
+                number_of(index)
+            } else {
+                None
+            };
             let shown = StatusSet::of(kind, self.confirmed);
             if self.shown.0 != fact.day {
                 self.shown = (fact.day, StatusSet::default());

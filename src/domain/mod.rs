@@ -11,6 +11,7 @@ mod decide;
 mod fact;
 mod fold;
 pub mod lifecycle;
+mod packed;
 mod rejection;
 mod state;
 

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::fact::{Effect, Fact, FactIndex, Texts, fact_of};
+use super::fact::{Effect, Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
 use super::fold::Image;
 use super::lifecycle::{self, Outcome};
+use super::packed::{Mark, PackedFacts};
 use crate::wire::edtf::{self, Day, OccurredDays};
 use crate::wire::moment::Moment;
+use crate::wire::outline::RecordOutline;
 use crate::wire::v1::{
     self, Case, CaseKind, ContestedCause, Credibility, LegalCategory, Record, Standing,
     case::Detail,
@@ -22,27 +24,34 @@ use crate::wire::v1::{
 pub struct CaseState {
     case_id: Uuid,
     kind: CaseKind,
-    organisation: Box<str>,
     opened_at: Moment,
     updated_at: Moment,
-    facts: Vec<Fact>,
-    texts: Texts,
+    facts: PackedFacts,
     #[serde(skip)]
     folded: Folded,
 }
 
 /// What is derived from the facts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Folded {
-    pub(super) image: Image,
-    /// The fact that comes last in the order of occurrence, with its day.
-    last: Option<(Day, FactIndex)>,
+struct Folded {
+    image: Image,
+    /// The day of the fact that comes last in the order of occurrence.
+    last: Option<Day>,
+    /// What few cases have; none where it is empty.
+    rare: Option<Box<Rare>>,
+}
+
+/// What few cases have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Rare {
     /// The credibilities that facts have now, where later facts changed them.
     verified: BTreeMap<FactIndex, Credibility>,
     /// Facts that no longer count, since a reopening named them.
     voided: BTreeSet<FactIndex>,
     /// Facts whose dispute is open, in the order recorded.
     disputes: Vec<FactIndex>,
+    /// Confirmed facts in places that the lifecycle does not allow, in the order of occurrence.
+    breaks: Vec<FactIndex>,
 }
 
 /// The days of an event whose date this version can't read.
@@ -74,7 +83,7 @@ pub struct Before {
     /// Its version.
     pub version: u64,
     updated_at: Moment,
-    texts: usize,
+    facts: Mark,
 }
 
 impl CaseState {
@@ -83,18 +92,24 @@ impl CaseState {
         Self {
             case_id,
             kind: CaseKind::Unspecified,
-            organisation: "".into(),
             opened_at: Moment::default(),
             updated_at: Moment::default(),
-            facts: Vec::new(),
-            texts: Texts::default(),
+            facts: PackedFacts::default(),
             folded: Folded::default(),
         }
     }
 
     /// A case as it was serialized, folded anew from its facts.
     pub fn restored(mut self) -> Self {
-        self.refold();
+        let mut folded = Folded::default();
+        for (index, fact) in (0..).zip(self.facts.iter()) {
+            if !folded.takes_as_next(&fact) {
+                self.refold();
+                return self;
+            }
+            folded.take_next(self.kind, index, &fact);
+        }
+        self.folded = folded;
         self
     }
 
@@ -110,22 +125,36 @@ impl CaseState {
 
     /// Number of events recorded: 0 for a case that does not exist yet.
     pub fn version(&self) -> u64 {
-        self.facts.len() as u64
+        u64::from(self.facts.len())
     }
 
-    /// The facts in the order recorded.
-    pub fn facts(&self) -> &[Fact] {
-        &self.facts
+    /// The facts in the order recorded, unpacked.
+    pub fn facts(&self) -> Vec<Fact> {
+        self.facts.iter().collect()
+    }
+
+    /// The facts that this case has beyond those of an earlier state of it.
+    pub fn facts_since<'a>(
+        &'a self,
+        earlier: Option<&CaseState>,
+    ) -> impl Iterator<Item = Fact> + use<'a> {
+        let mark = earlier.map(|earlier| earlier.facts.mark());
+        self.facts.iter_from(mark.unwrap_or_default())
+    }
+
+    /// Whether an event of this identifier is recorded in this case.
+    pub fn has_event(&self, event_id: Uuid) -> bool {
+        self.facts.iter().any(|fact| fact.event_id == event_id)
     }
 
     /// Position of the record that opened the case.
     pub fn first_position(&self) -> Option<u64> {
-        self.facts.first().map(|fact| fact.position)
+        self.facts.iter().next().map(|fact| fact.position)
     }
 
     /// Position of the newest record that is folded in.
     pub fn last_position(&self) -> Option<u64> {
-        self.facts.last().map(|fact| fact.position)
+        self.facts.last_position()
     }
 
     /// The image that the facts add up to.
@@ -136,59 +165,64 @@ impl CaseState {
     /// Takes in a record of this case at its position. Never fails: a record that this version does
     /// not understand counts as an event and changes nothing else.
     pub fn fold(&mut self, position: u64, record: &Record) {
-        let absent = v1::Event::default();
-        let event = record.event.as_ref().unwrap_or(&absent);
-        self.take(Arrival {
+        let outline = RecordOutline::of(record);
+        let event_id = Uuid::try_parse(outline.event_id).unwrap_or_default();
+        self.fold_outline(position, event_id, &outline);
+    }
+
+    /// [`CaseState::fold`] of what the fold needs of a record. `event_id` is its event's, parsed.
+    pub fn fold_outline(&mut self, position: u64, event_id: Uuid, outline: &RecordOutline<'_>) {
+        let happening = Happening {
             position,
-            event,
-            event_id: Uuid::try_parse(&event.event_id).unwrap_or_default(),
-            days: edtf::days(&event.occurred).unwrap_or(ALWAYS),
-            recorded_at: record.recorded_at.map(Moment::from).unwrap_or_default(),
-            organisation: &record.organisation,
-        });
+            event_id,
+            days: edtf::days(outline.occurred).unwrap_or(ALWAYS),
+            recorded_on: outline.recorded_at.day(),
+            credibility: outline.credibility,
+            payload: outline.payload.as_deref(),
+        };
+        self.take_happening(happening, outline.recorded_at, outline.organisation);
     }
 
     /// Takes in an event that was decided.
     pub fn take(&mut self, arrival: Arrival<'_>) {
-        let Arrival {
-            position,
-            event,
-            event_id,
-            days,
-            recorded_at,
-            organisation,
-        } = arrival;
-        let Self { facts, texts, .. } = self;
-        let fact = fact_of(
-            event,
-            event_id,
-            days,
-            position,
-            recorded_at.day(),
-            |target| index_of(facts, target),
-            |text| texts.intern(text),
-        );
-        if self.facts.is_empty() {
+        let happening = Happening {
+            position: arrival.position,
+            event_id: arrival.event_id,
+            days: arrival.days,
+            recorded_on: arrival.recorded_at.day(),
+            credibility: arrival.event.credibility(),
+            payload: arrival.event.payload.as_ref(),
+        };
+        self.take_happening(happening, arrival.recorded_at, arrival.organisation);
+    }
+
+    fn take_happening(
+        &mut self,
+        happening: Happening<'_>,
+        recorded_at: Moment,
+        organisation: &str,
+    ) {
+        if self.facts.len() == 0 {
             self.opened_at = recorded_at;
-            self.organisation = organisation.into();
+            self.facts = PackedFacts::of_organisation(organisation);
         }
+        let known = self.folded.image;
+        let fact = fact_of(
+            happening,
+            Taking {
+                facts: &mut self.facts,
+                known,
+            },
+        );
         if self.kind == CaseKind::Unspecified {
             self.kind = lifecycle::kind_of(fact.event_type).unwrap_or_default();
         }
         self.updated_at = recorded_at;
         let index = self.next_index();
-        let last_in_order = self.is_last_in_order(fact.day);
-        let refolds = matches!(fact.effect, Effect::Verify(..) | Effect::Void(_));
-        if !refolds && last_in_order {
-            self.folded
-                .note_dispute(index, &fact, Some(fact.credibility));
-            self.folded.last = Some((fact.day, index));
-            self.folded
-                .image
-                .step(self.kind, index, &fact, fact.credibility);
-            self.facts.push(fact);
+        self.facts.push(&fact);
+        if self.folded.takes_as_next(&fact) {
+            self.folded.take_next(self.kind, index, &fact);
         } else {
-            self.facts.push(fact);
             self.refold();
         }
     }
@@ -198,22 +232,18 @@ impl CaseState {
         Before {
             version: self.version(),
             updated_at: self.updated_at,
-            texts: self.texts.len(),
+            facts: self.facts.mark(),
         }
     }
 
     /// Takes out again what was taken in since `before`, for a submission that is refused.
     pub fn take_back_to(&mut self, before: Before) {
-        let Ok(version) = usize::try_from(before.version) else {
-            return;
-        };
-        if version >= self.facts.len() {
+        if before.version >= self.version() {
             return;
         }
         self.updated_at = before.updated_at;
-        self.facts.truncate(version);
-        self.texts.truncate(before.texts);
-        if version == 0 {
+        self.facts.truncate(before.facts);
+        if before.version == 0 {
             *self = Self::new(self.case_id);
         }
         self.refold();
@@ -228,10 +258,10 @@ impl CaseState {
             reported: image.reported.into(),
             confirmed: image.confirmed.into(),
             contested: self.contested_causes().next().is_some(),
-            closed: image.closed_by.is_some(),
+            closed: image.is_closed(),
             category: category.into(),
-            district: self.texts.get(image.district.value()).to_owned(),
-            organisation: self.organisation.to_string(),
+            district: self.facts.text(image.district.value()).to_owned(),
+            organisation: self.facts.organisation().to_owned(),
         }
     }
 
@@ -248,8 +278,7 @@ impl CaseState {
             first_position: self.first_position().unwrap_or_default(),
             last_position: self.last_position().unwrap_or_default(),
             open_disputes: self
-                .folded
-                .disputes
+                .open_disputes()
                 .iter()
                 .filter_map(|index| Some(self.fact(*index)?.event_id.to_string()))
                 .collect(),
@@ -263,8 +292,8 @@ impl CaseState {
                     wishes: image.wishes.into(),
                 })),
                 CaseKind::Remains => Some(Detail::RemainsDetail(v1::RemainsDetail {
-                    label: self.texts.get(image.label).to_owned(),
-                    custodian: self.texts.get(image.custodian).to_owned(),
+                    label: self.facts.text(image.label).to_owned(),
+                    custodian: self.facts.text(image.custodian).to_owned(),
                     minimum_number_of_individuals: image.minimum_number_of_individuals,
                 })),
                 CaseKind::Return => Some(Detail::ReturnDetail(v1::ReturnDetail {
@@ -283,12 +312,12 @@ impl CaseState {
 
     /// Whether a fact no longer counts, since a reopening named it.
     pub fn is_voided(&self, fact: FactIndex) -> bool {
-        self.folded.voided.contains(&fact)
+        self.folded.is_voided(fact)
     }
 
     /// The fact at an index.
-    pub(super) fn fact(&self, index: FactIndex) -> Option<&Fact> {
-        self.facts.get(usize::try_from(index).ok()?)
+    pub(super) fn fact(&self, index: FactIndex) -> Option<Fact> {
+        self.facts.iter().nth(usize::try_from(index).ok()?)
     }
 
     /// The index of the fact of an event.
@@ -297,29 +326,35 @@ impl CaseState {
     }
 
     pub(super) fn next_index(&self) -> FactIndex {
-        FactIndex::try_from(self.facts.len()).unwrap_or(FactIndex::MAX)
+        self.facts.len()
     }
 
     /// The fact that closed the case or brought it to its end, while it did.
-    pub(super) fn closing_fact(&self) -> Option<&Fact> {
-        let image = &self.folded.image;
-        self.fact(image.closed_by.or(image.ended_by)?)
+    pub(super) fn closing_fact(&self) -> Option<Fact> {
+        self.fact(self.folded.image.closing_fact()?)
     }
 
     pub(super) fn open_disputes(&self) -> &[FactIndex] {
-        &self.folded.disputes
+        let rare = self.folded.rare.as_deref();
+        rare.map_or(&[], |rare| &rare.disputes)
+    }
+
+    /// Confirmed facts in places that the lifecycle does not allow.
+    pub(super) fn breaks(&self) -> &[FactIndex] {
+        let rare = self.folded.rare.as_deref();
+        rare.map_or(&[], |rare| &rare.breaks)
     }
 
     /// Whether a fact of this day, recorded now, comes last in the order of occurrence.
     pub(super) fn is_last_in_order(&self, day: Day) -> bool {
-        self.folded.last.is_none_or(|(last, _)| day >= last)
+        self.folded.is_last_in_order(day)
     }
 
     /// The standing facts in the order of occurrence, each with its credibility now.
-    pub(super) fn in_order(&self) -> Vec<(FactIndex, &Fact, Credibility)> {
+    pub(super) fn in_order(&self) -> Vec<(FactIndex, Fact, Credibility)> {
         let mut order: Vec<_> = (0..)
-            .zip(&self.facts)
-            .filter_map(|(index, fact)| Some((index, fact, self.folded.credibility(index, fact)?)))
+            .zip(self.facts.iter())
+            .filter_map(|(index, fact)| Some((index, fact, self.folded.credibility(index, &fact)?)))
             .collect();
         order.sort_by_key(|(index, fact, _)| (fact.day, *index));
         order
@@ -327,39 +362,43 @@ impl CaseState {
 
     fn refold(&mut self) {
         let mut folded = Folded::default();
-        for (index, fact) in (0..).zip(&self.facts) {
+        let mut rare = Rare::default();
+        for fact in self.facts.iter() {
             match fact.effect {
                 Effect::Verify(target, credibility) => {
-                    folded.verified.insert(target, credibility);
+                    rare.verified.insert(target, credibility);
                 }
                 Effect::Void(target) => {
-                    folded.voided.insert(target);
+                    rare.voided.insert(target);
                 }
                 _ => {}
             }
-            folded.last = folded.last.max(Some((fact.day, index)));
+            folded.last = folded.last.max(Some(fact.day));
         }
+        folded.rare = Some(Box::new(rare));
         self.folded = folded;
-        let mut image = Image::default();
         for (index, fact, credibility) in self.in_order() {
-            image.step(self.kind, index, fact, credibility);
+            self.folded.step(self.kind, index, &fact, credibility);
         }
-        self.folded.image = image;
         // Disputes are matters of the record: they open and end in the order recorded.
-        for (index, fact) in (0..).zip(&self.facts) {
-            let credibility = self.folded.credibility(index, fact);
-            self.folded.note_dispute(index, fact, credibility);
+        for (index, fact) in (0..).zip(self.facts.iter()) {
+            let credibility = self.folded.credibility(index, &fact);
+            self.folded.note_dispute(index, &fact, credibility);
         }
+        self.folded.tidy();
     }
 
     fn contested_causes(&self) -> impl Iterator<Item = ContestedCause> {
-        let Folded {
-            image, disputes, ..
-        } = &self.folded;
         [
-            (!disputes.is_empty(), ContestedCause::OpenDispute),
-            (image.contradicted, ContestedCause::ContradictedAllegation),
-            (!image.breaks.is_empty(), ContestedCause::BrokenSequence),
+            (
+                !self.open_disputes().is_empty(),
+                ContestedCause::OpenDispute,
+            ),
+            (
+                self.folded.image.contradicted,
+                ContestedCause::ContradictedAllegation,
+            ),
+            (!self.breaks().is_empty(), ContestedCause::BrokenSequence),
         ]
         .into_iter()
         .filter_map(|(holds, cause)| holds.then_some(cause))
@@ -367,13 +406,43 @@ impl CaseState {
 }
 
 impl Folded {
+    /// Whether a fact of this day, recorded now, comes last in the order of occurrence.
+    fn is_last_in_order(&self, day: Day) -> bool {
+        self.last.is_none_or(|last| day >= last)
+    }
+
+    /// Whether the next fact recorded is but one step on: it comes last in the order of occurrence
+    /// and changes nothing of those before it.
+    fn takes_as_next(&self, fact: &Fact) -> bool {
+        let changes_others = matches!(fact.effect, Effect::Verify(..) | Effect::Void(_));
+        !changes_others && self.is_last_in_order(fact.day)
+    }
+
+    fn take_next(&mut self, kind: CaseKind, index: FactIndex, fact: &Fact) {
+        self.note_dispute(index, fact, Some(fact.credibility));
+        self.last = Some(fact.day);
+        self.step(kind, index, fact, fact.credibility);
+        self.tidy();
+    }
+
+    fn step(&mut self, kind: CaseKind, index: FactIndex, fact: &Fact, credibility: Credibility) {
+        if self.image.step(kind, index, fact, credibility) {
+            self.rare_mut().breaks.push(index);
+        }
+    }
+
     fn credibility_changed_to(&self, fact: FactIndex) -> Option<Credibility> {
-        self.verified.get(&fact).copied()
+        self.rare.as_ref()?.verified.get(&fact).copied()
+    }
+
+    fn is_voided(&self, fact: FactIndex) -> bool {
+        let rare = self.rare.as_ref();
+        rare.is_some_and(|rare| rare.voided.contains(&fact))
     }
 
     /// The credibility that a fact has now; none where it no longer counts.
     fn credibility(&self, index: FactIndex, fact: &Fact) -> Option<Credibility> {
-        if self.voided.contains(&index) {
+        if self.is_voided(index) {
             return None;
         }
         Some(
@@ -384,21 +453,52 @@ impl Folded {
 
     fn note_dispute(&mut self, index: FactIndex, fact: &Fact, credibility: Option<Credibility>) {
         match fact.effect {
-            Effect::Dispute(_) => self.disputes.push(index),
-            Effect::Resolve(dispute) => self.disputes.retain(|open| *open != dispute),
+            Effect::Dispute(_) => self.rare_mut().disputes.push(index),
+            Effect::Resolve(dispute) => self.rare_mut().disputes.retain(|open| *open != dispute),
             _ => {
                 let contests = lifecycle::row(fact.event_type)
                     .is_some_and(|row| row.result == Outcome::Contests);
                 if contests && credibility == Some(Credibility::Confirmed) {
-                    self.disputes.push(index);
+                    self.rare_mut().disputes.push(index);
                 }
             }
         }
     }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Gives back what holds nothing, so that equal cases are equal.
+    fn tidy(&mut self) {
+        if self.rare.as_deref() == Some(&Rare::default()) {
+            self.rare = None;
+        }
+    }
 }
 
-fn index_of(facts: &[Fact], event_id: &str) -> Option<FactIndex> {
+/// A case that takes an event in.
+struct Taking<'a> {
+    facts: &'a mut PackedFacts,
+    /// What the case tells so far: its texts are seldom other ones than those.
+    known: Image,
+}
+
+impl Surroundings for Taking<'_> {
+    fn resolve(&self, event_id: &str) -> Option<FactIndex> {
+        index_of(self.facts, event_id)
+    }
+
+    fn intern(&mut self, text: &str) -> Option<TextPlace> {
+        self.facts.intern(text, self.known.texts())
+    }
+}
+
+fn index_of(facts: &PackedFacts, event_id: &str) -> Option<FactIndex> {
     let event_id = Uuid::try_parse(event_id).ok()?;
-    let index = facts.iter().rposition(|fact| fact.event_id == event_id)?;
-    FactIndex::try_from(index).ok()
+    // Where an identifier were there twice, the newest fact would count.
+    (0..)
+        .zip(facts.iter())
+        .filter_map(|(index, fact)| (fact.event_id == event_id).then_some(index))
+        .last()
 }

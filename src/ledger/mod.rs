@@ -294,11 +294,20 @@ impl Ledger {
             Ok(Verdict::Known { first_position }) => {
                 let log = Arc::clone(&self.shared.log);
                 // The stored answer is read from the disk, off the writer's path.
-                tokio::task::spawn_blocking(move || {
+                let stored = tokio::task::spawn_blocking(move || {
                     stored::answer(log.as_ref(), first_position, request_id, digest)
-                })
-                .await
-                .unwrap_or_else(|_| Err(self.writing_ended()))
+                });
+                match stored.await {
+                    Ok(Ok(Some(response))) => Ok(response),
+                    Ok(Ok(None)) => {
+                        // The views took it for another submission. From now on they don't, so
+                        // that it is judged when it is sent again, as a client then does.
+                        self.shared.views_mut().note_unrecorded(request_id);
+                        Err(SubmitError::QueueFull)
+                    }
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(self.writing_ended()),
+                }
             }
             // The writer is gone without an answer: what became of the submission is not known.
             Err(_) => {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::error::OpenError;
 use crate::log::Log;
 use crate::view::{SnapshotFile, Views};
+use crate::wire::outline::RecordOutline;
 use crate::wire::v1::Record;
 
 /// How many bytes of blocks are read at a time.
@@ -62,8 +63,9 @@ pub(super) fn fold_up_to(log: &dyn Log, views: &mut Views, until: u64) -> Result
                 if position >= until {
                     return Ok(());
                 }
-                let record = Record::decode(bytes).map_err(|_| OpenError::Decode { position })?;
-                views.fold(position, &record)?;
+                let record =
+                    RecordOutline::read(&bytes).map_err(|_| OpenError::Decode { position })?;
+                views.fold_outline(position, &record)?;
             }
         }
     }

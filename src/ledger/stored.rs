@@ -11,14 +11,21 @@ use crate::wire::v1::{CaseChangeResult, Record, SubmitEventsResponse};
 /// How many bytes of blocks are read at a time: a submission is seldom more.
 const READ_BYTES: usize = 64 * 1024;
 
-/// The answer that a submission got when it was recorded, if its content was the same.
+/// The answer that a submission got when it was recorded, if its content was the same; none where
+/// another submission is recorded at that position, with which the views confuse it.
 pub(super) fn answer(
     log: &dyn Log,
     first_position: u64,
     request_id: Uuid,
     digest: [u8; 32],
-) -> Result<SubmitEventsResponse, SubmitError> {
+) -> Result<Option<SubmitEventsResponse>, SubmitError> {
     let records = records(log, first_position).map_err(SubmitError::Unreadable)?;
+    let is_other = records
+        .first()
+        .is_some_and(|(_, first)| Uuid::try_parse(&first.request_id) != Ok(request_id));
+    if is_other {
+        return Ok(None);
+    }
     let same = records
         .first()
         .is_some_and(|(_, first)| first.submission_digest == digest[..]);
@@ -48,12 +55,12 @@ pub(super) fn answer(
             result.positions.push(position);
         }
     }
-    Ok(SubmitEventsResponse {
+    Ok(Some(SubmitEventsResponse {
         request_id: request_id.to_string(),
         replayed: true,
         recorded_at,
         results,
-    })
+    }))
 }
 
 /// The records of the submission that begins at a position.

@@ -50,8 +50,8 @@ use self::case::Cases;
 use self::changes::Feed;
 use self::monitor::Monitor;
 use self::oversize::Explained;
-use crate::domain::CaseState;
 use crate::ledger::Ledger;
+use crate::view::CaseList;
 use crate::wire::FILE_DESCRIPTOR_SET;
 use crate::wire::limits::{OPEN_STREAMS_MAX, REQUEST_MESSAGE_BYTES_MAX};
 use crate::wire::v1::admin_service_server::AdminServiceServer;
@@ -271,7 +271,7 @@ impl Shared {
         CasesAt {
             position: views.position(),
             recorded_at: views.recorded_at().map(Timestamp::from),
-            cases: views.cases().to_vec(),
+            cases: views.cases().clone(),
         }
     }
 }
@@ -287,7 +287,7 @@ struct CasesAt {
     position: u64,
     /// When the record before the position was recorded.
     recorded_at: Option<Timestamp>,
-    cases: Vec<Arc<CaseState>>,
+    cases: CaseList,
 }
 
 /// Waits until the server is told to end.

@@ -10,7 +10,11 @@
 //! It deliberately does not know how records come to be decided, nor how views are served. Counts
 //! are not kept but made from the cases when somebody asks, off the path of writing.
 
+mod case_list;
+mod hash;
+mod ids;
 mod snapshot;
+mod table;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -22,22 +26,24 @@ use uuid::Uuid;
 
 use crate::domain::CaseState;
 use crate::wire::moment::Moment;
+use crate::wire::outline::RecordOutline;
 use crate::wire::v1::{EventType, Record};
 
+pub use case_list::CaseList;
+use hash::IdHasher;
+use ids::{PlaceTable, RequestTable};
 pub use snapshot::{Restored, SnapshotError, SnapshotFile};
-
-/// Number of parts of the request identifiers, so that a snapshot can copy them part by part.
-const REQUEST_PARTS: usize = 64;
 
 /// What the log adds up to, up to a position.
 #[derive(Default)]
 pub struct Views {
     position: u64,
     recorded_at: Moment,
-    cases: Vec<Arc<CaseState>>,
-    case_index: HashMap<Uuid, usize>,
-    event_ids: HashSet<Uuid>,
-    request_ids: RequestIds,
+    cases: CaseList,
+    hasher: IdHasher,
+    case_ids: PlaceTable,
+    event_ids: PlaceTable,
+    request_ids: RequestTable,
     unknown_records: u64,
 }
 
@@ -50,7 +56,8 @@ pub struct Committed {
     pub recorded_at: Moment,
     /// The cases that it touched, as they now stand, in the order in which they were opened.
     pub cases: Vec<Arc<CaseState>>,
-    /// The event_ids that it recorded.
+    /// The event_ids that it recorded, for who judges by it before it is in the views. The views
+    /// read them from the cases.
     pub event_ids: HashSet<Uuid>,
     /// The request_ids that it recorded, with the position of the first record of each.
     pub request_ids: HashMap<Uuid, u64>,
@@ -59,12 +66,8 @@ pub struct Committed {
 /// The views at one position, kept by their own references while the views go on.
 pub struct Frozen {
     position: u64,
-    cases: Vec<Arc<CaseState>>,
+    cases: CaseList,
 }
-
-/// Which position each submission begins at.
-#[derive(Default)]
-struct RequestIds(Vec<HashMap<Uuid, u64>>);
 
 impl Views {
     /// Number of records folded: the position of the first that is not.
@@ -79,22 +82,38 @@ impl Views {
 
     /// A case, where it exists.
     pub fn case(&self, case_id: Uuid) -> Option<&Arc<CaseState>> {
-        self.cases.get(*self.case_index.get(&case_id)?)
+        self.cases.get(self.place_of(case_id)?)
     }
 
     /// All cases in the order in which they were opened; a case keeps its place for ever.
-    pub fn cases(&self) -> &[Arc<CaseState>] {
+    pub fn cases(&self) -> &CaseList {
         &self.cases
     }
 
     /// Whether an event of this identifier is recorded.
     pub fn has_event(&self, event_id: Uuid) -> bool {
-        self.event_ids.contains(&event_id)
+        let is_in = |place| {
+            self.cases
+                .get(place)
+                .is_some_and(|case| case.has_event(event_id))
+        };
+        self.event_ids
+            .get(self.hasher.hash(event_id), is_in)
+            .is_some()
     }
 
-    /// The position of the first record of a submission.
+    /// The position of the first record of a submission. Once in some 10^12 times it is that of
+    /// another submission: whoever reads the record there compares its request_id, and tells
+    /// [`Views::note_unrecorded`].
     pub fn request(&self, request_id: Uuid) -> Option<u64> {
-        self.request_ids.get(request_id)
+        self.request_ids
+            .get(self.hasher.hash(request_id), request_id)
+    }
+
+    /// Keeps that a submission is not recorded, although [`Views::request`] gave a position for it:
+    /// from then on it gives none.
+    pub fn note_unrecorded(&mut self, request_id: Uuid) {
+        self.request_ids.note_absent(request_id);
     }
 
     /// Number of records whose event this version does not know.
@@ -113,41 +132,49 @@ impl Views {
     /// Takes in the next record.
     ///
     /// # Errors
+    /// As [`Views::fold_outline`].
+    pub fn fold(&mut self, position: u64, record: &Record) -> Result<(), FoldError> {
+        self.fold_outline(position, &RecordOutline::of(record))
+    }
+
+    /// Takes in the next record by its outline.
+    ///
+    /// # Errors
     /// A record that is not the next one, or whose identifiers are not UUIDs. The views are then as
     /// they were.
-    pub fn fold(&mut self, position: u64, record: &Record) -> Result<(), FoldError> {
+    pub fn fold_outline(
+        &mut self,
+        position: u64,
+        record: &RecordOutline<'_>,
+    ) -> Result<(), FoldError> {
         if position != self.position {
             return Err(FoldError::NotNext {
                 expected: self.position,
                 actual: position,
             });
         }
-        let case_id = parse(position, "case_id", &record.case_id)?;
-        let request_id = parse(position, "request_id", &record.request_id)?;
-        let event_id = record.event.as_ref().map(|event| event.event_id.as_str());
-        let event_id = parse(position, "event_id", event_id.unwrap_or_default())?;
+        let case_id = parse(position, "case_id", record.case_id)?;
+        let request_id = parse(position, "request_id", record.request_id)?;
+        let event_id = parse(position, "event_id", record.event_id)?;
 
-        let index = *self.case_index.entry(case_id).or_insert_with(|| {
+        let place = self.place_of(case_id).unwrap_or_else(|| {
+            self.case_ids
+                .insert(self.hasher.hash(case_id), self.cases.len());
             self.cases.push(Arc::new(CaseState::new(case_id)));
             self.cases.len() - 1
         });
-        if let Some(case) = self.cases.get_mut(index) {
-            // A snapshot is taken piece by piece, so that a case may be further on than the rest.
-            if case.last_position().is_none_or(|last| last < position) {
-                Arc::make_mut(case).fold(position, record);
-            }
+        if let Some(case) = self.cases.get_mut(place) {
+            Arc::make_mut(case).fold_outline(position, event_id, record);
         }
-        self.event_ids.insert(event_id);
+        self.event_ids.insert(self.hasher.hash(event_id), place);
         if record.submission_index == 0 {
-            self.request_ids.insert(request_id, position);
+            let hash = self.hasher.hash(request_id);
+            self.request_ids.insert(hash, request_id, position);
         }
-        if record.event_type() == EventType::Unspecified {
+        if record.event_type == EventType::Unspecified {
             self.unknown_records += 1;
         }
-        self.recorded_at = record
-            .recorded_at
-            .map(Moment::from)
-            .unwrap_or(self.recorded_at);
+        self.recorded_at = self.recorded_at.max(record.recorded_at);
         self.position = position + 1;
         Ok(())
     }
@@ -155,19 +182,37 @@ impl Views {
     /// Takes in a commit that is durable.
     pub fn install(&mut self, committed: &Committed) {
         for case in &committed.cases {
-            let next = self.cases.len();
-            let index = *self.case_index.entry(case.case_id()).or_insert(next);
-            match self.cases.get_mut(index) {
-                Some(place) => Arc::clone_from(place, case),
-                None => self.cases.push(Arc::clone(case)),
+            let case_id = case.case_id();
+            let known = self.place_of(case_id);
+            let place = known.unwrap_or(self.cases.len());
+            let earlier = self.cases.get(place).map(Arc::as_ref);
+            for fact in case.facts_since(earlier) {
+                self.event_ids
+                    .insert(self.hasher.hash(fact.event_id), place);
+            }
+            match self.cases.get_mut(place) {
+                Some(known) => Arc::clone_from(known, case),
+                None => {
+                    self.case_ids.insert(self.hasher.hash(case_id), place);
+                    self.cases.push(Arc::clone(case));
+                }
             }
         }
-        self.event_ids.extend(&committed.event_ids);
         for (request_id, position) in &committed.request_ids {
-            self.request_ids.insert(*request_id, *position);
+            let hash = self.hasher.hash(*request_id);
+            self.request_ids.insert(hash, *request_id, *position);
         }
         self.recorded_at = committed.recorded_at;
         self.position = committed.position;
+    }
+
+    fn place_of(&self, case_id: Uuid) -> Option<usize> {
+        let is_at = |place| {
+            self.cases
+                .get(place)
+                .is_some_and(|case| case.case_id() == case_id)
+        };
+        self.case_ids.get(self.hasher.hash(case_id), is_at)
     }
 }
 
@@ -178,7 +223,7 @@ impl Frozen {
     }
 
     /// The cases in the order in which they were opened.
-    pub fn cases(&self) -> &[Arc<CaseState>] {
+    pub fn cases(&self) -> &CaseList {
         &self.cases
     }
 
@@ -195,27 +240,6 @@ impl Frozen {
             hasher.update(&buffer);
         }
         hasher.finalize().into()
-    }
-}
-
-impl RequestIds {
-    fn get(&self, request_id: Uuid) -> Option<u64> {
-        self.0
-            .get(Self::part(request_id))?
-            .get(&request_id)
-            .copied()
-    }
-
-    fn insert(&mut self, request_id: Uuid, position: u64) {
-        self.0.resize_with(REQUEST_PARTS, HashMap::new);
-        if let Some(part) = self.0.get_mut(Self::part(request_id)) {
-            part.insert(request_id, position);
-        }
-    }
-
-    fn part(request_id: Uuid) -> usize {
-        // The last byte is random in every version of UUID that a client would choose.
-        usize::from(request_id.as_bytes()[15]) % REQUEST_PARTS
     }
 }
 

@@ -1,38 +1,57 @@
 //! Snapshots of the views: files beside the log from which a start goes on. Deleting them loses
 //! nothing.
 //!
-//! A snapshot is taken piece by piece while the views go on: it names the position at which it
-//! began, and a case in it may be further on. It is written aside, synced and renamed. It names the
+//! A snapshot is taken while the views go on: it names the position at which it began and holds the
+//! cases as they stood there. The tables of identifiers are copied piece by piece, and may be further
+//! on: what they have too much is folded once more and changes nothing. So no lock is held for longer
+//! than it takes to copy a piece. The snapshot is written aside, synced and renamed. It names the
 //! version of the software that folded it, since another one may fold otherwise; a snapshot of
 //! another version, or a damaged one, is not used, and the views are folded from position 0.
 //!
-//! Layout: the line [`MAGIC`], then frames of a length (u32, little-endian) and so many bytes in
-//! postcard: a [`Header`], its number of cases, the request identifiers in frames of many, and the
-//! position that the views had reached by then; then the CRC-32 of all before it (u32,
-//! little-endian).
+//! Layout: the line [`MAGIC`], then [`frames`]: a [`Header`], cases in portions, the parts of the
+//! tables, and an [`End`]. The first byte of a frame says which of these it is. CaseList, header and end
+//! are in postcard.
 
+mod frames;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{REQUEST_PARTS, Views};
+use self::frames::{FrameReader, FrameWriter};
+use super::hash::IdHasher;
+use super::table::{Entry, Table};
+use super::{CaseList, Views};
 use crate::domain::CaseState;
 use crate::wire::moment::Moment;
 
-const MAGIC: &[u8] = b"casetrail views 1\n";
+const MAGIC: &[u8] = b"casetrail views 2\n";
 
-/// Number of cases that are copied out of the views at a time: few enough that the writer does not
-/// notice.
-const CASES_PER_PIECE: usize = 4_096;
+/// Number of cases in a frame.
+const FRAME_CASES: usize = 1_024;
 
-/// The largest frame that is read: more is damage.
-const FRAME_BYTES_MAX: u32 = 1 << 30;
+/// The size of a frame from which on no further part of a table is put into it.
+const FRAME_TABLE_BYTES: usize = 512 * 1024;
+
+/// The size of a snapshot from which on several threads read it.
+const SHARED_BYTES_MIN: u64 = 4 * 1024 * 1024;
+
+/// The most threads that read a snapshot.
+const READERS_MAX: usize = 4;
+
+/// What a frame holds; the byte at its beginning.
+const HEADER: u8 = 1;
+const CASES: u8 = 2;
+const CASE_IDS: u8 = 3;
+const EVENT_IDS: u8 = 4;
+const REQUEST_IDS: u8 = 5;
+const END: u8 = 6;
 
 /// The snapshot file of a data folder.
 #[derive(Debug, Clone)]
@@ -49,13 +68,25 @@ struct Header {
     /// SHA-256 of the record before the position: it ties the snapshot to its log.
     anchor: [u8; 32],
     cases: u64,
+    hasher: IdHasher,
+}
+
+#[derive(Serialize, Deserialize)]
+struct End {
+    /// Number of frames before this one.
+    frames: u64,
+    /// The position that the views had reached when the last piece was taken.
+    reached: u64,
+    /// The request_ids that are kept in full.
+    exact_request_ids: HashMap<Uuid, Option<u64>>,
 }
 
 /// A snapshot that was read.
 pub struct Restored {
     /// The views.
     pub views: Views,
-    /// Number of records that the log must have: some cases may be as far on as this.
+    /// Number of records that the log must have: some identifiers may be of records as far on as
+    /// this.
     pub reached: u64,
     /// SHA-256 of the record before their position.
     pub anchor: [u8; 32],
@@ -104,44 +135,135 @@ impl SnapshotFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        check(&file)?;
-        let mut input = BufReader::new(File::open(self.path())?);
+        let readers = if file.metadata()?.len() < SHARED_BYTES_MIN {
+            1
+        } else {
+            std::thread::available_parallelism().map_or(1, |count| count.get().min(READERS_MAX))
+        };
+        let path = self.path();
+        let shares = std::thread::scope(|scope| {
+            let read = |offset| Share::read(&path, offset, readers as u64);
+            let others: Vec<_> = (1..readers as u64)
+                .map(|offset| scope.spawn(move || read(offset)))
+                .collect();
+            let mut shares = vec![read(0)];
+            for other in others {
+                // A reader that panicked has read nothing of use.
+                shares.push(other.join().unwrap_or(Err(SnapshotError::Damaged)));
+            }
+            shares.into_iter().collect::<Result<Vec<_>, _>>()
+        })?;
+        assemble(shares).map(Some)
+    }
+}
+
+/// What one of several readers has read.
+#[derive(Default)]
+struct Share {
+    header: Option<Header>,
+    /// Portions of the cases by the place of the first.
+    cases: Vec<(u64, Vec<Arc<CaseState>>)>,
+    views: Views,
+    end: Option<End>,
+    /// Number of frames in the file.
+    frames: u64,
+}
+
+impl Share {
+    fn read(path: &Path, offset: u64, stride: u64) -> Result<Self, SnapshotError> {
+        let mut input = BufReader::new(File::open(path)?);
         let mut magic = [0; MAGIC.len()];
         input.read_exact(&mut magic)?;
         if magic != MAGIC {
             return Err(SnapshotError::OtherVersion);
         }
-        let header: Header = frame(&mut input)?;
-        if header.software != software() {
-            return Err(SnapshotError::OtherVersion);
-        }
-        let mut views = Views {
-            position: header.position,
-            recorded_at: header.recorded_at,
-            unknown_records: header.unknown_records,
-            ..Views::default()
-        };
-        for index in 0..header.cases {
-            let case = frame::<CaseState>(&mut input)?.restored();
-            views
-                .event_ids
-                .extend(case.facts().iter().map(|fact| fact.event_id));
-            let index = usize::try_from(index).map_err(|_| SnapshotError::Damaged)?;
-            views.case_index.insert(case.case_id(), index);
-            views.cases.push(Arc::new(case));
-        }
-        for _ in 0..REQUEST_PARTS {
-            for (request_id, position) in frame::<Vec<(Uuid, u64)>>(&mut input)? {
-                views.request_ids.insert(request_id, position);
+        let mut share = Self::default();
+        let mut frames = FrameReader::new(input, offset, stride);
+        while let Some(frame) = frames.next()? {
+            share.take(frame).ok_or(SnapshotError::Damaged)?;
+            let header = share.header.as_ref();
+            if header.is_some_and(|header| header.software != software()) {
+                return Err(SnapshotError::OtherVersion);
             }
         }
-        let reached = frame(&mut input)?;
-        Ok(Some(Restored {
-            views,
-            reached,
-            anchor: header.anchor,
-        }))
+        share.frames = frames.count();
+        Ok(share)
     }
+
+    fn take(&mut self, frame: &[u8]) -> Option<()> {
+        let (kind, body) = frame.split_first()?;
+        match *kind {
+            HEADER => self.header = Some(postcard::from_bytes(body).ok()?),
+            CASES => {
+                let (first, mut rest) = postcard::take_from_bytes(body).ok()?;
+                let mut cases = Vec::with_capacity(FRAME_CASES);
+                while !rest.is_empty() {
+                    let (case, after) = postcard::take_from_bytes::<CaseState>(rest).ok()?;
+                    cases.push(Arc::new(case.restored()));
+                    rest = after;
+                }
+                self.cases.push((first, cases));
+            }
+            CASE_IDS => self.views.case_ids.table_mut().get_parts(body)?,
+            EVENT_IDS => self.views.event_ids.table_mut().get_parts(body)?,
+            REQUEST_IDS => self.views.request_ids.table_mut().get_parts(body)?,
+            END => self.end = Some(postcard::from_bytes(body).ok()?),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// Puts together what was read. Each frame was checked; here it is whether all are there.
+fn assemble(shares: Vec<Share>) -> Result<Restored, SnapshotError> {
+    let mut header = None;
+    let mut end = None;
+    let mut cases = Vec::new();
+    let mut views = Views::default();
+    let frames = shares.first().map_or(0, |share| share.frames);
+    for share in shares {
+        header = header.or(share.header);
+        end = end.or(share.end);
+        cases.extend(share.cases);
+        let other = share.views;
+        views
+            .case_ids
+            .table_mut()
+            .merge(other.case_ids.into_table());
+        views
+            .event_ids
+            .table_mut()
+            .merge(other.event_ids.into_table());
+        views
+            .request_ids
+            .table_mut()
+            .merge(other.request_ids.into_table());
+    }
+    let (Some(header), Some(end)) = (header, end) else {
+        return Err(SnapshotError::Damaged);
+    };
+    cases.sort_unstable_by_key(|(first, _)| *first);
+    for (first, portion) in cases {
+        if first != views.cases.len() as u64 {
+            return Err(SnapshotError::Damaged);
+        }
+        for case in portion {
+            views.cases.push(case);
+        }
+    }
+    if end.frames.checked_add(1) != Some(frames) || views.cases.len() as u64 != header.cases {
+        return Err(SnapshotError::Damaged);
+    }
+    views.position = header.position;
+    views.recorded_at = header.recorded_at;
+    views.unknown_records = header.unknown_records;
+    views.hasher = header.hasher;
+    *views.request_ids.exact_mut() = end.exact_request_ids;
+    Ok(Restored {
+        views,
+        reached: end.reached,
+        anchor: header.anchor,
+    })
 }
 
 /// Writes the snapshot into this file and syncs it.
@@ -150,54 +272,88 @@ fn write_aside(
     views: &RwLock<Views>,
     anchor: impl FnOnce(u64) -> io::Result<[u8; 32]>,
 ) -> io::Result<u64> {
-    let (position, recorded_at, unknown_records, cases) = {
+    let mut file = File::create(aside)?;
+    file.write_all(MAGIC)?;
+    let mut out = FrameWriter::new(file);
+    let (mut header, cases) = {
         let views = read(views);
-        (
-            views.position,
-            views.recorded_at,
-            views.unknown_records,
-            views.cases.len(),
-        )
+        let header = Header {
+            software: software(),
+            position: views.position,
+            recorded_at: views.recorded_at,
+            unknown_records: views.unknown_records,
+            anchor: [0; 32],
+            cases: views.cases.len() as u64,
+            hasher: views.hasher,
+        };
+        (header, views.cases.clone())
     };
-    let mut out = Sink::new(BufWriter::new(File::create(aside)?));
-    out.write_all(MAGIC)?;
-    out.frame(&Header {
-        software: software(),
-        position,
-        recorded_at,
-        unknown_records,
-        anchor: anchor(position)?,
-        cases: cases as u64,
+    header.anchor = anchor(header.position)?;
+    out.write(&encoded(HEADER, &header, Vec::new())?)?;
+    write_cases(&mut out, cases)?;
+    write_table(&mut out, CASE_IDS, views, |views| views.case_ids.table())?;
+    write_table(&mut out, EVENT_IDS, views, |views| views.event_ids.table())?;
+    write_table(&mut out, REQUEST_IDS, views, |views| {
+        views.request_ids.table()
     })?;
-    let mut from = 0;
-    while from < cases {
-        let to = (from + CASES_PER_PIECE).min(cases);
-        let piece: Vec<Arc<CaseState>> =
-            read(views).cases.get(from..to).unwrap_or_default().to_vec();
-        for case in piece {
-            out.frame(case.as_ref())?;
+    let end = {
+        let views = read(views);
+        End {
+            frames: out.count(),
+            reached: views.position,
+            exact_request_ids: views.request_ids.exact().clone(),
         }
-        from = to;
+    };
+    out.write(&encoded(END, &end, Vec::new())?)?;
+    out.finish()?;
+    Ok(header.position)
+}
+
+/// Writes the cases; each portion is let go once it is written.
+fn write_cases(out: &mut FrameWriter, cases: CaseList) -> io::Result<()> {
+    let mut cases = cases.into_iter().peekable();
+    let mut first: u64 = 0;
+    let mut body = Vec::new();
+    while cases.peek().is_some() {
+        body.clear();
+        body = encoded(CASES, &first, body)?;
+        for case in cases.by_ref().take(FRAME_CASES) {
+            body = postcard::to_extend(case.as_ref(), body).map_err(io::Error::other)?;
+            first += 1;
+        }
+        out.write(&body)?;
     }
-    for part in 0..REQUEST_PARTS {
-        let piece: Vec<(Uuid, u64)> = read(views)
-            .request_ids
-            .0
-            .get(part)
-            .map(|part| part.iter().map(|(id, position)| (*id, *position)).collect())
-            .unwrap_or_default();
-        out.frame(&piece)?;
+    Ok(())
+}
+
+/// Writes the parts of a table, each copied under a lock of its own.
+fn write_table<E: Entry>(
+    out: &mut FrameWriter,
+    kind: u8,
+    views: &RwLock<Views>,
+    table: impl Fn(&Views) -> &Table<E>,
+) -> io::Result<()> {
+    let parts = table(&read(views)).parts();
+    let mut body = vec![kind];
+    for part in 0..parts {
+        // Room is made before the lock is taken, so that no memory is asked for under it.
+        body.reserve(FRAME_TABLE_BYTES);
+        table(&read(views)).put_part(part, &mut body);
+        if body.len() >= FRAME_TABLE_BYTES {
+            out.write(&body)?;
+            body.truncate(1);
+        }
     }
-    let reached = read(views).position;
-    out.frame(&reached)?;
-    let checksum = out.checksum.finalize();
-    out.inner.write_all(&checksum.to_le_bytes())?;
-    let file = out
-        .inner
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    Ok(position)
+    if body.len() > 1 {
+        out.write(&body)?;
+    }
+    Ok(())
+}
+
+/// A frame's beginning: the byte that says what it holds, and a value.
+fn encoded(kind: u8, value: &impl Serialize, mut body: Vec<u8>) -> io::Result<Vec<u8>> {
+    body.push(kind);
+    postcard::to_extend(value, body).map_err(io::Error::other)
 }
 
 /// Why a snapshot is of no use.
@@ -243,76 +399,4 @@ fn read(views: &RwLock<Views>) -> std::sync::RwLockReadGuard<'_, Views> {
     views
         .read()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Whether the file ends in the checksum of what is before it.
-fn check(file: &File) -> Result<(), SnapshotError> {
-    let length = file
-        .metadata()?
-        .len()
-        .checked_sub(4)
-        .ok_or(SnapshotError::Damaged)?;
-    let mut input = BufReader::with_capacity(1 << 20, file);
-    let mut checksum = crc32fast::Hasher::new();
-    let mut body = input.by_ref().take(length);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = body.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        checksum.update(buffer.get(..count).unwrap_or_default());
-    }
-    let mut stored = [0; 4];
-    input.read_exact(&mut stored)?;
-    if u32::from_le_bytes(stored) == checksum.finalize() {
-        Ok(())
-    } else {
-        Err(SnapshotError::Damaged)
-    }
-}
-
-fn frame<T: DeserializeOwned>(input: &mut impl Read) -> Result<T, SnapshotError> {
-    let mut length = [0; 4];
-    input.read_exact(&mut length)?;
-    let length = u32::from_le_bytes(length);
-    if length > FRAME_BYTES_MAX {
-        return Err(SnapshotError::Damaged);
-    }
-    let mut bytes = Vec::new();
-    input.take(u64::from(length)).read_to_end(&mut bytes)?;
-    postcard::from_bytes(&bytes).map_err(|_| SnapshotError::Damaged)
-}
-
-/// A file being written, with the checksum of what was written.
-struct Sink<W> {
-    inner: W,
-    checksum: crc32fast::Hasher,
-    buffer: Vec<u8>,
-}
-
-impl<W: Write> Sink<W> {
-    fn new(inner: W) -> Self {
-        Self {
-            inner,
-            checksum: crc32fast::Hasher::new(),
-            buffer: Vec::new(),
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.checksum.update(bytes);
-        self.inner.write_all(bytes)
-    }
-
-    fn frame(&mut self, value: &impl Serialize) -> io::Result<()> {
-        let buffer = std::mem::take(&mut self.buffer);
-        let mut buffer = postcard::to_extend(value, buffer).map_err(io::Error::other)?;
-        let length = u32::try_from(buffer.len()).map_err(io::Error::other)?;
-        self.write_all(&length.to_le_bytes())?;
-        self.write_all(&buffer)?;
-        buffer.clear();
-        self.buffer = buffer;
-        Ok(())
-    }
 }

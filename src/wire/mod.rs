@@ -19,6 +19,7 @@ pub mod header;
 pub mod json;
 pub mod limits;
 pub mod moment;
+pub mod outline;
 mod private;
 pub mod strict;
 pub mod validate;

@@ -146,7 +146,7 @@ impl TestCase {
 
     /// The position of the event.
     pub fn position(&self, event_id: Uuid) -> u64 {
-        let mut facts = self.state.facts().iter();
+        let mut facts = self.state.facts().into_iter();
         facts
             .find(|fact| fact.event_id == event_id)
             .unwrap()

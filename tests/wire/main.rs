@@ -19,6 +19,7 @@ mod edtf;
 mod encoding;
 mod filter;
 mod must;
+mod outline;
 mod privacy;
 mod random_requests;
 mod validate;

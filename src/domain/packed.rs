@@ -1,0 +1,469 @@
+//! The facts of a case as one string of bytes, in the order recorded: some 24 bytes a fact.
+//!
+//! A case is read far more often than it is folded anew, and there may be millions of them: so facts
+//! are packed, and unpacked where somebody asks. Nothing of a fact is lost by it.
+//!
+//! Layout: items one behind the other. The first is the text of the organisation that opened the
+//! case. A text is [`TEXT`], its length and its UTF-8; its place is where it begins. A fact is the
+//! code of its event type; a byte with its credibility, whether it has a district, and its effect;
+//! the 16 bytes of its event_id; its position and its day as differences from those of the fact
+//! before it (the first from 0); its claim, where the lifecycle leaves it to the payload; the
+//! district's place; what its effect has beside it. Numbers are varints (LEB128).
+//!
+//! The codes are those of this version of the software: a snapshot of another one is not read.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use serde::de::{Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use uuid::Uuid;
+
+use super::fact::{Effect, Fact, TextPlace};
+use super::lifecycle::{self, Outcome};
+use crate::wire::edtf::Day;
+use crate::wire::v1::{CaseStatus, Credibility, EventType, LegalCategory, WishesOutcome};
+
+/// The code of a text: no event type has it, since none is numbered 0 within its hundred.
+const TEXT: u8 = 64;
+
+/// How many event types a hundred has room for.
+const CODES_OF_A_HUNDRED: i32 = 64;
+
+/// The bit that says that a fact tells a district.
+const TELLS_DISTRICT: u8 = 0b1000;
+
+/// The facts and texts of a case.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct PackedFacts {
+    bytes: Vec<u8>,
+    newest: Newest,
+}
+
+/// The newest fact: what the next one is told by its difference from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Newest {
+    position: u64,
+    day: i32,
+    /// Its number, counted from 1.
+    number: u32,
+}
+
+/// How far the facts went at some time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    length: usize,
+    newest: Newest,
+}
+
+impl PackedFacts {
+    /// No facts yet, and the organisation of the case.
+    pub(super) fn of_organisation(organisation: &str) -> Self {
+        let mut facts = Self::default();
+        facts.push_text(organisation);
+        facts
+    }
+
+    /// Number of facts.
+    pub(super) fn len(&self) -> u32 {
+        self.newest.number
+    }
+
+    /// The position of the newest fact.
+    pub(super) fn last_position(&self) -> Option<u64> {
+        (self.newest.number > 0).then_some(self.newest.position)
+    }
+
+    /// The facts in the order recorded.
+    pub(super) fn iter(&self) -> Iter<'_> {
+        self.iter_from(Mark::default())
+    }
+
+    /// The facts that were added since the mark.
+    pub(super) fn iter_from(&self, mark: Mark) -> Iter<'_> {
+        Iter {
+            rest: Reader(self.bytes.get(mark.length..).unwrap_or_default()),
+            newest: mark.newest,
+        }
+    }
+
+    /// The organisation that opened the case.
+    pub(super) fn organisation(&self) -> &str {
+        text_at(&self.bytes, 0)
+    }
+
+    /// The text at a place; empty for none.
+    pub(super) fn text(&self, place: Option<TextPlace>) -> &str {
+        let place = place.and_then(|place| usize::try_from(place.get()).ok());
+        place.map_or("", |place| text_at(&self.bytes, place))
+    }
+
+    /// The place of a text, which is added unless it is at one of the places `known`; none for an
+    /// empty one.
+    pub(super) fn intern(
+        &mut self,
+        text: &str,
+        known: impl IntoIterator<Item = TextPlace>,
+    ) -> Option<TextPlace> {
+        if text.is_empty() {
+            return None;
+        }
+        known
+            .into_iter()
+            .find(|place| self.text(Some(*place)) == text)
+            .or_else(|| {
+                let place = u32::try_from(self.bytes.len()).ok();
+                self.push_text(text);
+                place.and_then(NonZeroU32::new)
+            })
+    }
+
+    /// Adds a fact.
+    pub(super) fn push(&mut self, fact: &Fact) {
+        let mut buffer = Buffer::default();
+        buffer.put(code_of(fact.event_type));
+        let (effect, argument, second) = effect_parts(fact.effect);
+        let district = fact.district.map(TextPlace::get);
+        let mut flags = (fact.credibility as u8) & 0b111 | effect << 4;
+        if district.is_some() {
+            flags |= TELLS_DISTRICT;
+        }
+        buffer.put(flags);
+        buffer.put_all(fact.event_id.as_bytes());
+        buffer.put_difference(fact.position.wrapping_sub(self.newest.position));
+        let days = i64::from(fact.day.0) - i64::from(self.newest.day);
+        buffer.put_difference(days.cast_unsigned());
+        if claim_is_told(fact.event_type) {
+            let claim = fact.claim.map_or(0, |claim| claim as i32 + 1);
+            buffer.put_number(u64::from(claim.cast_unsigned()));
+        }
+        for number in [district, argument, second].into_iter().flatten() {
+            buffer.put_number(u64::from(number));
+        }
+        self.extend(buffer.filled());
+        self.newest = self.newest.followed_by(fact.position, fact.day.0);
+    }
+
+    /// How far the facts go now, for [`PackedFacts::truncate`].
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            length: self.bytes.len(),
+            newest: self.newest,
+        }
+    }
+
+    /// Takes out again what was added since the mark.
+    pub(super) fn truncate(&mut self, mark: Mark) {
+        self.bytes.truncate(mark.length);
+        self.newest = mark.newest;
+    }
+
+    fn push_text(&mut self, text: &str) {
+        let mut buffer = Buffer::default();
+        buffer.put(TEXT);
+        buffer.put_number(text.len() as u64);
+        self.extend(buffer.filled());
+        self.extend(text.as_bytes());
+    }
+
+    /// Adds bytes. Room for more is made sparingly: most cases are short, and there are many.
+    fn extend(&mut self, bytes: &[u8]) {
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
+            self.bytes
+                .reserve_exact(bytes.len() + self.bytes.len() / 16);
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+impl Newest {
+    fn followed_by(self, position: u64, day: i32) -> Self {
+        Self {
+            position,
+            day,
+            number: self.number.saturating_add(1),
+        }
+    }
+}
+
+impl fmt::Debug for PackedFacts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// The facts of a case, one by one.
+pub(super) struct Iter<'a> {
+    rest: Reader<'a>,
+    newest: Newest,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = Fact;
+
+    fn next(&mut self) -> Option<Fact> {
+        let mut code = self.rest.byte()?;
+        while code == TEXT {
+            self.rest.text()?;
+            code = self.rest.byte()?;
+        }
+        let event_type = event_type_of(code);
+        let flags = self.rest.byte()?;
+        let event_id = Uuid::from_bytes(*self.rest.array()?);
+        let position = self.newest.position.wrapping_add(self.rest.difference()?);
+        let days = self.rest.difference()?.cast_signed();
+        let day = i32::try_from(i64::from(self.newest.day).checked_add(days)?).ok()?;
+        self.newest = self.newest.followed_by(position, day);
+        let claim = if claim_is_told(event_type) {
+            let claim = i32::try_from(self.rest.number()?).ok()?;
+            CaseStatus::try_from(claim.wrapping_sub(1)).ok()
+        } else {
+            lifecycle::row(event_type).and_then(|row| lifecycle::claimed_status(row, None))
+        };
+        let district = if flags & TELLS_DISTRICT == 0 {
+            None
+        } else {
+            NonZeroU32::new(self.rest.small()?)
+        };
+        Some(Fact {
+            position,
+            event_id,
+            day: Day(day),
+            event_type,
+            credibility: Credibility::try_from(i32::from(flags & 0b111)).unwrap_or_default(),
+            claim,
+            district,
+            effect: self.rest.effect(flags >> 4)?,
+        })
+    }
+}
+
+/// Whether the lifecycle leaves the claim of an event to its payload.
+fn claim_is_told(event_type: EventType) -> bool {
+    lifecycle::row(event_type).is_some_and(|row| matches!(row.result, Outcome::AsSaid(_)))
+}
+
+/// A byte for an event type: its number within its hundred, and two bits for the hundred.
+fn code_of(event_type: EventType) -> u8 {
+    let number = event_type as i32;
+    if number == 0 {
+        return 0;
+    }
+    let code = (number / 100 - 1) * CODES_OF_A_HUNDRED + number % 100;
+    // A test holds every event type to it.
+    u8::try_from(code).unwrap_or_default()
+}
+
+fn event_type_of(code: u8) -> EventType {
+    let (hundred, number) = (
+        i32::from(code) / CODES_OF_A_HUNDRED,
+        i32::from(code) % CODES_OF_A_HUNDRED,
+    );
+    EventType::try_from((hundred + 1) * 100 + number).unwrap_or_default()
+}
+
+/// The number of an effect in four bits, and what it has beside it.
+fn effect_parts(effect: Effect) -> (u8, Option<u32>, Option<u32>) {
+    let enumeration = |number: i32| Some(number.cast_unsigned());
+    match effect {
+        Effect::None => (0, None, None),
+        Effect::Category(category) => (1, enumeration(category as i32), None),
+        Effect::ReleaseHold(hold) => (2, Some(u32::from(hold)), None),
+        Effect::Wishes(outcome) => (3, enumeration(outcome as i32), None),
+        Effect::Label(place) => (4, Some(place.get()), None),
+        Effect::Custodian(place) => (5, Some(place.get()), None),
+        Effect::MinimumNumberOfIndividuals(number) => (6, Some(number), None),
+        Effect::HouseholdSize(size) => (7, Some(size), None),
+        Effect::HouseholdSplit(members) => (8, Some(members), None),
+        Effect::MembersReturned(members) => (9, Some(members), None),
+        Effect::Verify(fact, credibility) => (10, Some(fact), enumeration(credibility as i32)),
+        Effect::Dispute(fact) => (11, Some(fact), None),
+        Effect::Resolve(fact) => (12, Some(fact), None),
+        Effect::Void(fact) => (13, Some(fact), None),
+        Effect::Close => (14, None, None),
+        Effect::Unresolved => (15, None, None),
+    }
+}
+
+fn text_at(bytes: &[u8], place: usize) -> &str {
+    let mut reader = Reader(bytes.get(place..).unwrap_or_default());
+    match reader.byte() {
+        Some(TEXT) => reader.text().unwrap_or_default(),
+        _ => "",
+    }
+}
+
+/// Bytes that are read from the front. None where they end too early.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (array, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(array)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..u64::BITS).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn small(&mut self) -> Option<u32> {
+        u32::try_from(self.number()?).ok()
+    }
+
+    /// A signed difference, with its sign in the lowest bit.
+    fn difference(&mut self) -> Option<u64> {
+        let number = self.number()?;
+        Some((number >> 1) ^ (number & 1).wrapping_neg())
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn effect(&mut self, number: u8) -> Option<Effect> {
+        Some(match number {
+            0 => Effect::None,
+            1 => Effect::Category(LegalCategory::try_from(self.enumeration()?).ok()?),
+            2 => Effect::ReleaseHold(self.small()? != 0),
+            3 => Effect::Wishes(WishesOutcome::try_from(self.enumeration()?).ok()?),
+            4 => Effect::Label(NonZeroU32::new(self.small()?)?),
+            5 => Effect::Custodian(NonZeroU32::new(self.small()?)?),
+            6 => Effect::MinimumNumberOfIndividuals(self.small()?),
+            7 => Effect::HouseholdSize(self.small()?),
+            8 => Effect::HouseholdSplit(self.small()?),
+            9 => Effect::MembersReturned(self.small()?),
+            10 => {
+                let fact = self.small()?;
+                Effect::Verify(fact, Credibility::try_from(self.enumeration()?).ok()?)
+            }
+            11 => Effect::Dispute(self.small()?),
+            12 => Effect::Resolve(self.small()?),
+            13 => Effect::Void(self.small()?),
+            14 => Effect::Close,
+            _ => Effect::Unresolved,
+        })
+    }
+
+    fn enumeration(&mut self) -> Option<i32> {
+        i32::try_from(self.number()?).ok()
+    }
+}
+
+/// The largest fact: 2 bytes, the event_id, and at most 6 numbers of at most 10 bytes.
+const FACT_BYTES_MAX: usize = 2 + 16 + 6 * 10;
+
+/// The bytes of one fact, put together before they are added.
+struct Buffer {
+    bytes: [u8; FACT_BYTES_MAX],
+    length: usize,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self {
+            bytes: [0; FACT_BYTES_MAX],
+            length: 0,
+        }
+    }
+}
+
+impl Buffer {
+    fn put(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    fn put_all(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        if let Some(place) = self.bytes.get_mut(self.length..end) {
+            place.copy_from_slice(bytes);
+            self.length = end;
+        }
+    }
+
+    fn put_number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.put(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
+        }
+        self.put(number.to_le_bytes()[0]);
+    }
+
+    fn put_difference(&mut self, difference: u64) {
+        let sign = (difference >> 63).wrapping_neg();
+        self.put_number((difference << 1) ^ sign);
+    }
+
+    fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Serialize for PackedFacts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.newest, Bytes(&self.bytes)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PackedFacts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (newest, Bytes(bytes)) = Deserialize::deserialize(deserializer)?;
+        Ok(Self {
+            bytes: bytes.to_vec(),
+            newest,
+        })
+    }
+}
+
+/// Bytes that are serialized as a whole, and not one by one.
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(BytesVisitor).map(Bytes)
+    }
+}
+
+struct BytesVisitor;
+
+impl<'de> Visitor<'de> for BytesVisitor {
+    type Value = &'de [u8];
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("borrowed bytes")
+    }
+
+    fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<&'de [u8], E> {
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+#[path = "packed_tests.rs"]
+mod tests;
