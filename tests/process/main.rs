@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crowd;
 mod cut;
 mod failing;
 mod folder;
@@ -23,6 +24,7 @@ mod keeping;
 mod kill;
 mod load;
 mod reading;
+mod rubbish;
 mod slow;
 mod stop;
 mod stopped_reader;
