@@ -23,6 +23,7 @@ mod inject;
 mod keeping;
 mod kill;
 mod load;
+mod read_only;
 mod reading;
 mod rubbish;
 mod slow;
