@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use crate::wire::limits::CONNECTIONS_MAX;
+use super::PeerLimits;
 
 /// How long the server waits where the system refuses it a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -26,15 +26,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Length of what a client of HTTP/2 says first (RFC 9113, section 3.4).
 const PREFACE_BYTES: usize = 24;
 
-/// The connections that a listener accepts; each has to begin to speak within `silence_max`. One for
-/// which there is no place is closed at once, so that its client learns of it. Where the system
+/// The connections that a listener accepts; each has to begin to speak in time. One for which there
+/// is no place is closed at once, so that its client learns of it. Where the system
 /// refuses one, for example since the process has no file descriptor left, it is told, and tried
 /// again a little later.
 pub(super) fn accepted(
     listener: TcpListener,
-    silence_max: Duration,
+    limits: PeerLimits,
 ) -> impl Stream<Item = io::Result<Connection>> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let PeerLimits {
+        connections_max,
+        silence_max,
+        ..
+    } = limits;
+    let places = Arc::new(Semaphore::new(connections_max));
     futures_util::stream::unfold((listener, places), move |(listener, places)| async move {
         loop {
             let stream = match listener.accept().await {
@@ -47,7 +52,7 @@ pub(super) fn accepted(
             };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                 tracing::warn!(
-                    CONNECTIONS_MAX,
+                    connections_max,
                     "a connection was closed: there is no place"
                 );
                 continue;

@@ -53,7 +53,7 @@ use self::oversize::Explained;
 use crate::ledger::Ledger;
 use crate::view::CaseList;
 use crate::wire::FILE_DESCRIPTOR_SET;
-use crate::wire::limits::{OPEN_STREAMS_MAX, REQUEST_MESSAGE_BYTES_MAX};
+use crate::wire::limits::{CONNECTIONS_MAX, OPEN_STREAMS_MAX, REQUEST_MESSAGE_BYTES_MAX};
 use crate::wire::v1::admin_service_server::AdminServiceServer;
 use crate::wire::v1::audit_service_server::AuditServiceServer;
 use crate::wire::v1::case_service_server::CaseServiceServer;
@@ -68,9 +68,11 @@ const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often it is looked whether writing has ended.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the server waits for its peers.
+/// How many peers the server takes, and how long it waits for them.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct PeerLimits {
+    /// Number of connections at once; one beyond it is closed.
+    pub connections_max: usize,
     /// How long a new connection may take to begin to speak; after how long without a sign of it a
     /// connection is asked for one; and how long the answer may take. A peer that vanished holds its
     /// streams no longer than twice this.
@@ -79,11 +81,12 @@ pub struct Patience {
     pub arrival_max: Duration,
 }
 
-impl Default for Patience {
+impl Default for PeerLimits {
     /// 20 seconds of silence; a minute for a message, in which the largest submission comes through
     /// 40 kbit/s.
     fn default() -> Self {
         Self {
+            connections_max: CONNECTIONS_MAX,
             silence_max: Duration::from_secs(20),
             arrival_max: Duration::from_secs(60),
         }
@@ -95,7 +98,7 @@ impl Default for Patience {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    patience: Patience,
+    limits: PeerLimits,
 }
 
 impl Server {
@@ -111,18 +114,18 @@ impl Server {
         let in_use = |cause| BindError::Io { address, cause };
         let listener = TcpListener::bind(address).await.map_err(in_use)?;
         let address = listener.local_addr().map_err(in_use)?;
-        let patience = Patience::default();
+        let limits = PeerLimits::default();
         Ok(Self {
             listener,
             address,
-            patience,
+            limits,
         })
     }
 
-    /// The same with another patience.
+    /// The same with other limits.
     #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { patience, ..self }
+    pub fn with_limits(self, limits: PeerLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The address that it is bound to, with the port that it has.
@@ -149,14 +152,11 @@ impl Server {
             stream_places,
             feed: Feed::default(),
         });
-        let Patience {
-            silence_max,
-            arrival_max,
-        } = self.patience;
-        let arrivals = Arc::new(Arrivals::new(arrival_max));
+        let silence_max = self.limits.silence_max;
+        let arrivals = Arc::new(Arrivals::new(self.limits.arrival_max));
         let (health, routes) = services(&shared, &arrivals).await?;
         let health = tokio::spawn(report_health(health, Arc::clone(&shared)));
-        let incoming = connection::accepted(self.listener, silence_max);
+        let incoming = connection::accepted(self.listener, self.limits);
         let serving = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(silence_max))
             .http2_keepalive_timeout(Some(silence_max))

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 
 use casetrail::ledger::Ledger;
 use casetrail::log::{DataFolder, Log, SledLog, SledOptions};
-use casetrail::service::{self, Patience};
+use casetrail::service::{self, PeerLimits};
 use casetrail::view::SnapshotFile;
 use casetrail::wire::v1::{
     self, SubmitEventsRequest, SubmitStreamRequest, SubmitStreamResponse,
@@ -162,26 +162,26 @@ impl Server {
         let used = Arc::downgrade(&folder);
         let log = SledLog::open(folder, options).unwrap();
         let ledger = Ledger::open(Arc::new(log), Some(snapshot)).unwrap();
-        Self::serve(ledger, used, Patience::default()).await
+        Self::serve(ledger, used, PeerLimits::default()).await
     }
 
     /// Serves any log.
     pub async fn over(log: Arc<dyn Log>) -> Self {
-        Self::over_with(log, Patience::default()).await
+        Self::over_with(log, PeerLimits::default()).await
     }
 
-    /// Serves any log with another patience.
-    pub async fn over_with(log: Arc<dyn Log>, patience: Patience) -> Self {
+    /// Serves any log with other limits.
+    pub async fn over_with(log: Arc<dyn Log>, limits: PeerLimits) -> Self {
         let ledger = Ledger::open(log, None).unwrap();
-        Self::serve(ledger, Weak::new(), patience).await
+        Self::serve(ledger, Weak::new(), limits).await
     }
 
-    async fn serve(ledger: Ledger, folder: Weak<DataFolder>, patience: Patience) -> Self {
+    async fn serve(ledger: Ledger, folder: Weak<DataFolder>, limits: PeerLimits) -> Self {
         let ledger = Arc::new(ledger);
         let server = service::Server::bind("127.0.0.1:0".parse().unwrap())
             .await
             .unwrap()
-            .with_patience(patience);
+            .with_limits(limits);
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn({

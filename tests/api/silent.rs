@@ -1,16 +1,16 @@
-//! Peers that open something and then do nothing: the server gives up what it holds for them, after
-//! as long as it is told to wait, and serves all others.
+//! Peers that open something and then do nothing, or are too many: the server gives up what it holds
+//! for them, after as long as it is told to wait, and serves all others.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use casetrail::log::MemoryLog;
-use casetrail::service::Patience;
-use casetrail::wire::v1::{EventType as E, SubmitStreamRequest};
+use casetrail::service::PeerLimits;
+use casetrail::wire::v1::{EventType as E, GetServerStatusRequest, SubmitStreamRequest};
 use tonic::Code;
 
-use crate::harness::Server;
+use crate::harness::{Client, Server};
 use crate::support::http2::{Connection, framed, framed_as};
 use crate::support::{submission_of, valid_event};
 
@@ -23,11 +23,12 @@ const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(600);
 
 async fn server(silence_max: Duration, arrival_max: Duration) -> Server {
-    let patience = Patience {
+    let limits = PeerLimits {
         silence_max,
         arrival_max,
+        ..PeerLimits::default()
     };
-    Server::over_with(Arc::new(MemoryLog::new()), patience).await
+    Server::over_with(Arc::new(MemoryLog::new()), limits).await
 }
 
 fn submission() -> casetrail::wire::v1::SubmitEventsRequest {
@@ -63,6 +64,35 @@ async fn a_connection_on_which_nothing_or_half_of_something_comes_is_closed() {
         assert_is_closed(stream).await;
     }
     server.client.submit(submission()).await;
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_beyond_the_limit_is_closed_at_once_and_leaves_the_others_alone() {
+    let limits = PeerLimits {
+        connections_max: 3,
+        silence_max: LONG,
+        arrival_max: LONG,
+    };
+    let server = Server::over_with(Arc::new(MemoryLog::new()), limits).await;
+    // One is the client's of the server itself.
+    let there = [(); 2].map(|()| std::net::TcpStream::connect(server.address).unwrap());
+    for _ in 0..5 {
+        assert_is_closed(std::net::TcpStream::connect(server.address).unwrap()).await;
+    }
+    server.client.submit(submission()).await;
+    drop(there);
+    // A place is free a moment after its connection was closed.
+    let client = loop {
+        if let Ok(client) = Client::connect(server.address).await {
+            let request = GetServerStatusRequest { with_digest: false };
+            if client.admin().get_server_status(request).await.is_ok() {
+                break client;
+            }
+        }
+    };
+    client.submit(submission()).await;
+    drop(client);
     server.end().await;
 }
 
@@ -158,12 +188,9 @@ async fn unfinished_messages_are_bounded_over_all_calls() {
     let refused = loop {
         let mut connection = Connection::open(server.address).await;
         let mut call = connection.call(SUBMIT).await;
-        let mut status = None;
-        tokio::select! {
-            sent = call.send(most_of_it.clone()) => if !sent { status = Some(()) },
-        }
+        let is_sent = call.send(most_of_it.clone()).await;
         unfinished.push((connection, call));
-        if status.is_some() || unfinished.len() > enough {
+        if !is_sent || unfinished.len() > enough {
             break unfinished.pop().unwrap();
         }
     };

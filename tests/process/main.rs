@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crowd;
 mod cut;
 mod failing;
 mod folder;
@@ -22,7 +23,9 @@ mod inject;
 mod keeping;
 mod kill;
 mod load;
+mod read_only;
 mod reading;
+mod rubbish;
 mod slow;
 mod stop;
 mod stopped_reader;
