@@ -8,6 +8,8 @@ use std::time::Duration;
 use casetrail::log::MemoryLog;
 use casetrail::service::PeerLimits;
 use casetrail::wire::v1::{EventType as E, GetServerStatusRequest, SubmitStreamRequest};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tonic::Code;
 
 use crate::harness::{Client, Server};
@@ -184,18 +186,19 @@ async fn unfinished_messages_are_bounded_over_all_calls() {
     let length = REQUEST_MESSAGE_BYTES_MAX - 1;
     let most_of_it = framed_as(length, &vec![0x12; length - 1]);
     let enough = ARRIVING_BYTES_MAX / most_of_it.len();
-    let mut unfinished = Vec::new();
-    let refused = loop {
+    // One more than there is room for: whichever of them asks for room last is refused.
+    let mut unfinished = FuturesUnordered::new();
+    for _ in 0..=enough {
         let mut connection = Connection::open(server.address).await;
         let mut call = connection.call(SUBMIT).await;
-        let is_sent = call.send(most_of_it.clone()).await;
-        unfinished.push((connection, call));
-        if !is_sent || unfinished.len() > enough {
-            break unfinished.pop().unwrap();
-        }
-    };
-    assert_eq!(unfinished.len(), enough);
-    let (code, message) = refused.1.status().await;
+        call.send(most_of_it.clone()).await;
+        unfinished.push(async move {
+            let status = call.status().await;
+            drop(connection);
+            status
+        });
+    }
+    let (code, message) = unfinished.next().await.unwrap();
     assert_eq!(code, i32::from(Code::ResourceExhausted), "{message}");
     assert!(message.contains("have not arrived whole"), "{message}");
     for _ in 0..100 {
