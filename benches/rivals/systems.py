@@ -81,10 +81,16 @@ def say(text):
 
 def output(*command, **options):
     """What a command prints; what it says of a failure goes to standard error."""
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **options)
-    if ended.returncode != 0:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as process:
+        try:
+            printed, _ = process.communicate()
+        finally:
+            # Where this run ends early: not killed, so that it can end what it has started.
+            if process.returncode is None:
+                process.terminate()
+    if process.returncode != 0:
         raise Failed(" ".join(map(str, command)))
-    return ended.stdout.strip()
+    return printed.strip()
 
 
 def prepare(folder, arguments):
@@ -222,8 +228,8 @@ class Casetrail:
             ("single-16", "unary", 1, 16, 1),
             ("single-64", "unary", 1, 64, 1),
             ("single-256", "unary", 4, 64, 1),
-            ("single-stream", "stream", 4, 64, 1),
-            ("single-stream", "stream", 4, 256, 1),
+            ("single-more", "stream", 4, 64, 1),
+            ("single-more", "stream", 4, 256, 1),
             ("batch-64", "unary", 4, 16, 64),
             ("batch-64", "stream", 4, 16, 64),
             ("batch-large", "stream", 4, 16, 100),
@@ -288,6 +294,7 @@ class PostgreSql:
                 ("single-256", 64, 4, 0),
                 ("single-256", 64, 4, 1000),
                 ("single-256", 32, 8, 300),
+                ("single-more", 64, 16, 1000),
             ]:
                 way = f"INSERT, {connections} x {in_flight} in flight, commit_delay {delay}"
                 delayed = f"{connection} options='-c commit_delay={delay}'"
@@ -369,6 +376,7 @@ class UmaDb:
             ("single-16", 16, 1),
             ("single-64", 64, 1),
             ("single-256", 256, 1),
+            ("single-more", 1024, 1),
             ("batch-64", 16, 64),
             ("batch-64", 64, 64),
             ("batch-large", 8, 1000),
