@@ -47,7 +47,7 @@ tokio = {{ version = "1", features = ["rt", "net", "time"] }}
 tokio-postgres = {{ version = "0.7", features = ["with-uuid-1"], optional = true }}
 umadb-client = {{ version = "={UMADB_VERSION}", optional = true }}
 umadb-dcb = {{ version = "={UMADB_VERSION}", optional = true }}
-uuid = {{ version = "1", features = ["v4"] }}
+uuid = {{ version = "1", features = ["v4", "fast-rng"] }}
 """
 
 # PostgreSQL as someone sets it up who wants speed and loses nothing: what makes a commit durable
