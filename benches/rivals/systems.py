@@ -217,8 +217,9 @@ class Casetrail:
 
     def version(self):
         version = output(self.program, "--version").split()[-1]
-        commit = output("git", "describe", "--always", "--dirty", cwd=PROJECT)
-        return f"{version} ({commit})"
+        if self.program.is_relative_to(PROJECT):
+            return f"{version} ({output('git', 'describe', '--always', '--dirty', cwd=PROJECT)})"
+        return f"{version} ({self.program})"
 
     def measure(self, seconds):
         measured = ["--folder", self.folder, "--seconds", seconds]
@@ -227,9 +228,10 @@ class Casetrail:
             ("single-1", "unary", 1, 1, 1),
             ("single-16", "unary", 1, 16, 1),
             ("single-64", "unary", 1, 64, 1),
+            ("single-64", "unary", 4, 16, 1),
             ("single-256", "unary", 4, 64, 1),
-            ("single-more", "stream", 4, 64, 1),
             ("single-more", "stream", 4, 256, 1),
+            ("single-more", "stream", 4, 1024, 1),
             ("batch-64", "unary", 4, 16, 64),
             ("batch-64", "stream", 4, 16, 64),
             ("batch-large", "stream", 4, 16, 100),
