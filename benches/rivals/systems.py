@@ -47,7 +47,7 @@ tokio = {{ version = "1", features = ["rt", "net", "time"] }}
 tokio-postgres = {{ version = "0.7", features = ["with-uuid-1"], optional = true }}
 umadb-client = {{ version = "={UMADB_VERSION}", optional = true }}
 umadb-dcb = {{ version = "={UMADB_VERSION}", optional = true }}
-uuid = {{ version = "1", features = ["v4"] }}
+uuid = {{ version = "1", features = ["v4", "fast-rng"] }}
 """
 
 # PostgreSQL as someone sets it up who wants speed and loses nothing: what makes a commit durable
@@ -81,10 +81,16 @@ def say(text):
 
 def output(*command, **options):
     """What a command prints; what it says of a failure goes to standard error."""
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **options)
-    if ended.returncode != 0:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as process:
+        try:
+            printed, _ = process.communicate()
+        finally:
+            # Where this run ends early: not killed, so that it can end what it has started.
+            if process.returncode is None:
+                process.terminate()
+    if process.returncode != 0:
         raise Failed(" ".join(map(str, command)))
-    return ended.stdout.strip()
+    return printed.strip()
 
 
 def prepare(folder, arguments):
@@ -211,8 +217,9 @@ class Casetrail:
 
     def version(self):
         version = output(self.program, "--version").split()[-1]
-        commit = output("git", "describe", "--always", "--dirty", cwd=PROJECT)
-        return f"{version} ({commit})"
+        if self.program.is_relative_to(PROJECT):
+            return f"{version} ({output('git', 'describe', '--always', '--dirty', cwd=PROJECT)})"
+        return f"{version} ({self.program})"
 
     def measure(self, seconds):
         measured = ["--folder", self.folder, "--seconds", seconds]
@@ -221,9 +228,10 @@ class Casetrail:
             ("single-1", "unary", 1, 1, 1),
             ("single-16", "unary", 1, 16, 1),
             ("single-64", "unary", 1, 64, 1),
+            ("single-64", "unary", 4, 16, 1),
             ("single-256", "unary", 4, 64, 1),
-            ("single-stream", "stream", 4, 64, 1),
-            ("single-stream", "stream", 4, 256, 1),
+            ("single-more", "stream", 4, 256, 1),
+            ("single-more", "stream", 4, 1024, 1),
             ("batch-64", "unary", 4, 16, 64),
             ("batch-64", "stream", 4, 16, 64),
             ("batch-large", "stream", 4, 16, 100),
@@ -288,6 +296,7 @@ class PostgreSql:
                 ("single-256", 64, 4, 0),
                 ("single-256", 64, 4, 1000),
                 ("single-256", 32, 8, 300),
+                ("single-more", 64, 16, 1000),
             ]:
                 way = f"INSERT, {connections} x {in_flight} in flight, commit_delay {delay}"
                 delayed = f"{connection} options='-c commit_delay={delay}'"
@@ -369,6 +378,7 @@ class UmaDb:
             ("single-16", 16, 1),
             ("single-64", 64, 1),
             ("single-256", 256, 1),
+            ("single-more", 1024, 1),
             ("batch-64", 16, 64),
             ("batch-64", 64, 64),
             ("batch-large", 8, 1000),
