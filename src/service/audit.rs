@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use prost_types::Timestamp;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -15,6 +16,7 @@ use super::replay::{Replay, recorded_at};
 use super::status::Failure;
 use super::stream::{Answers, Heartbeat, Outlet, READ_BYTES_MAX, Reader, Stop};
 use crate::log::Log;
+use crate::wire::block::RecordBlock;
 use crate::wire::v1::audit_service_server::AuditService;
 use crate::wire::v1::replay_events_request::{End, Start};
 use crate::wire::v1::{ReplayEventsRequest, ReplayEventsResponse};
@@ -96,11 +98,22 @@ async fn run(
     mut replay: Replay,
 ) -> Result<(), Stop> {
     let mut heartbeat = Heartbeat::new();
+    let mut ahead: Option<JoinHandle<_>> = None;
     while !replay.is_complete() {
         let head = reader.head();
+        let blocks = match ahead.take() {
+            Some(reading) => reading.await.map_err(Failure::internal)??,
+            None => reader.read(replay.position(), head, READ_BYTES_MAX).await?,
+        };
+        // The next blocks are read while these are sent.
+        ahead = blocks
+            .last()
+            .map(RecordBlock::end_position)
+            .filter(|end| *end < head && !replay.ends_before(*end))
+            .map(|end| reader.read_ahead(end, head, READ_BYTES_MAX));
         let mut portion = Vec::new();
         let mut bytes: usize = 0;
-        for block in reader.read(replay.position(), head, READ_BYTES_MAX).await? {
+        for block in blocks {
             bytes = bytes.saturating_add(block.as_bytes().len());
             portion.extend(replay.take(&block)?);
             if bytes >= PORTION_BYTES_MAX {

@@ -40,7 +40,12 @@ impl Replay {
 
     /// Whether it has come to its end.
     pub(super) fn is_complete(&self) -> bool {
-        self.end.is_some_and(|end| self.position >= end)
+        self.ends_before(self.position)
+    }
+
+    /// Whether it ends at this position or before it.
+    pub(super) fn ends_before(&self, position: u64) -> bool {
+        self.end.is_some_and(|end| position >= end)
     }
 
     /// The sign of life.

@@ -12,6 +12,7 @@ use std::vec;
 
 use futures_util::Stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Code, Status};
 
@@ -229,6 +230,7 @@ impl Heartbeat {
 }
 
 /// Reads the log for one stream, up to what readers may see.
+#[derive(Clone)]
 pub(super) struct Reader {
     log: Arc<dyn Log>,
     heads: watch::Receiver<u64>,
@@ -251,6 +253,17 @@ impl Reader {
     /// The heads, to wait for the next one.
     pub(super) fn heads(&mut self) -> &mut watch::Receiver<u64> {
         &mut self.heads
+    }
+
+    /// Begins to read, while what was read before is sent.
+    pub(super) fn read_ahead(
+        &self,
+        from: u64,
+        head: u64,
+        bytes_max: usize,
+    ) -> JoinHandle<Result<Vec<RecordBlock>, Failure>> {
+        let reader = self.clone();
+        tokio::spawn(async move { reader.read(from, head, bytes_max).await })
     }
 
     /// Reads whole blocks from the one that holds `from` on, up to `head`; none at the head.
