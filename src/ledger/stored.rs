@@ -84,3 +84,35 @@ fn records(log: &dyn Log, first_position: u64) -> Result<Vec<(u64, Record)>, Rea
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::log::MemoryLog;
+    use crate::wire::block::BlockBuilder;
+
+    #[test]
+    fn the_records_of_another_submission_are_nobody_elses_answer() {
+        let [request_id, other] = [1, 2].map(Uuid::from_u128);
+        let mut builder = BlockBuilder::new();
+        let record = Record {
+            request_id: request_id.to_string(),
+            submission_size: 1,
+            submission_digest: vec![7; 32].into(),
+            ..Record::default()
+        };
+        builder.push(&record).unwrap();
+        let log = MemoryLog::new();
+        log.append(0, &builder.finish(0)).unwrap();
+
+        let stored = answer(&log, 0, request_id, [7; 32]).unwrap().unwrap();
+        assert_eq!(stored.request_id, request_id.to_string());
+        assert!(stored.replayed);
+        let reused = answer(&log, 0, request_id, [8; 32]);
+        assert!(matches!(reused, Err(SubmitError::RequestIdReused { .. })));
+        for digest in [[7; 32], [8; 32]] {
+            assert!(answer(&log, 0, other, digest).unwrap().is_none());
+        }
+    }
+}
