@@ -84,7 +84,7 @@ fn install(views: &mut Views, records: &[Vec<u8>], until: usize) {
     }
     cases.sort_by_key(CaseState::first_position);
     committed.cases = cases.into_iter().map(Arc::new).collect();
-    views.install(committed);
+    views.install(&committed);
 }
 
 proptest! {
