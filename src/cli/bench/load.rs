@@ -207,3 +207,7 @@ impl Shared {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

@@ -301,3 +301,7 @@ fn digits_at(bytes: &[u8], marker: &str) -> usize {
     memmem::find(bytes, marker.as_bytes())
         .map_or(usize::MAX - UUID_BYTES, |at| at + UUID_BYTES - DIGITS)
 }
+
+#[cfg(test)]
+#[path = "template_tests.rs"]
+mod tests;

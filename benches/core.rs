@@ -1,0 +1,213 @@
+//! What a submission costs on its way, step by step: validation, decision, encoding, the durable
+//! commit, the fold. `cargo bench --bench core`; as a test each runs once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub
+)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use casetrail::cli::sample::Sample;
+use casetrail::domain::CaseState;
+use casetrail::ledger::{Ledger, Recorder};
+use casetrail::log::{DataFolder, Log, MemoryLog, SledLog, SledOptions};
+use casetrail::view::Views;
+use casetrail::wire::block::{BlockBuilder, RecordBlock};
+use casetrail::wire::edtf::Day;
+use casetrail::wire::v1::{Record, SubmitEventsRequest};
+use casetrail::wire::validate::{self, ValidEvent};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use prost::Message;
+
+/// Number of records that are encoded, folded or committed at once.
+const RECORDS: usize = 256;
+
+fn today() -> Day {
+    Day::from_calendar(2026, 1, 1).unwrap()
+}
+
+/// Submissions of a sample of fictional cases.
+fn submissions() -> Vec<SubmitEventsRequest> {
+    Sample::new(60, 1).collect()
+}
+
+/// The records that a server makes of them.
+fn records() -> Vec<Record> {
+    let log = Arc::new(MemoryLog::new());
+    let ledger = Ledger::open(Arc::clone(&log) as Arc<dyn Log>, None).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    for request in submissions() {
+        let submission = validate::submission(request, ledger.today()).unwrap();
+        let recorder = Recorder {
+            actor: "worker-1".to_owned(),
+            organisation: "org-1".to_owned(),
+        };
+        runtime
+            .block_on(ledger.submit(submission, recorder))
+            .unwrap();
+    }
+    ledger.shut_down();
+    let mut records = Vec::new();
+    while records.len() < RECORDS {
+        for block in log.read(records.len() as u64, 1 << 20).unwrap() {
+            let decoded = block.records().map(|(_, bytes)| Record::decode(bytes));
+            records.extend(decoded.map(Result::unwrap));
+        }
+    }
+    records.truncate(RECORDS);
+    records
+}
+
+fn blocks(records: &[Record], first_position: u64) -> Vec<RecordBlock> {
+    let mut builder = BlockBuilder::new();
+    for record in records {
+        builder.push(record).unwrap();
+    }
+    builder.finish(first_position)
+}
+
+/// The events of the longest case of the sample that holds no event of another case.
+fn story() -> Vec<ValidEvent> {
+    let mut stories: Vec<(uuid::Uuid, Vec<ValidEvent>)> = Vec::new();
+    for request in submissions() {
+        for change in validate::submission(request, today()).unwrap().changes {
+            let known = stories.iter_mut().find(|(case, _)| *case == change.case_id);
+            match known {
+                Some((_, events)) => events.extend(change.events),
+                None => stories.push((change.case_id, change.events)),
+            }
+        }
+    }
+    let longest = stories.into_iter().max_by_key(|(_, events)| events.len());
+    longest.unwrap().1
+}
+
+fn validate(criterion: &mut Criterion) {
+    let submissions = submissions();
+    let events = submissions
+        .iter()
+        .flat_map(|request| &request.changes)
+        .map(|change| change.events.len() as u64)
+        .sum();
+    let mut group = criterion.benchmark_group("validate");
+    group.throughput(Throughput::Elements(events));
+    group.bench_function("a sample", |bencher| {
+        bencher.iter_batched(
+            || submissions.clone(),
+            |submissions| {
+                for request in submissions {
+                    black_box(validate::submission(request, today()).unwrap());
+                }
+            },
+            BatchSize::LargeInput,
+        );
+    });
+}
+
+fn decide(criterion: &mut Criterion) {
+    let (case, next) = half_told();
+    criterion.bench_function("decide/an event in a case", |bencher| {
+        bencher.iter(|| black_box(&case).decide(black_box(&next), today()).unwrap());
+    });
+}
+
+/// A case in the middle of its story, and the event that comes next.
+fn half_told() -> (CaseState, ValidEvent) {
+    let story = story();
+    let (told, rest) = story.split_at(story.len() / 2);
+    let mut case = CaseState::new(uuid::Uuid::from_u128(1));
+    for (position, event) in (0..).zip(told) {
+        case.fold(position, &record_of(event));
+    }
+    (case, rest[0].clone())
+}
+
+fn record_of(event: &ValidEvent) -> Record {
+    Record {
+        event_type: event.event_type().into(),
+        event: Some(event.event().clone()),
+        recorded_at: Some(prost_types::Timestamp {
+            seconds: 1_767_225_600,
+            nanos: 0,
+        }),
+        ..Record::default()
+    }
+}
+
+fn fold(criterion: &mut Criterion) {
+    let records = records();
+    let encoded: Vec<Vec<u8>> = records.iter().map(Message::encode_to_vec).collect();
+    let mut group = criterion.benchmark_group("fold");
+    group.throughput(Throughput::Elements(records.len() as u64));
+    group.bench_function("records into views", |bencher| {
+        bencher.iter(|| {
+            let mut views = Views::default();
+            for (position, record) in (0..).zip(&records) {
+                views.fold(position, record).unwrap();
+            }
+            views
+        });
+    });
+    group.bench_function("decoding each", |bencher| {
+        bencher.iter(|| {
+            let mut views = Views::default();
+            for (position, bytes) in (0..).zip(&encoded) {
+                let record = Record::decode(bytes.as_slice()).unwrap();
+                views.fold(position, &record).unwrap();
+            }
+            views
+        });
+    });
+}
+
+fn encode(criterion: &mut Criterion) {
+    let records = records();
+    let mut group = criterion.benchmark_group("encode");
+    group.throughput(Throughput::Elements(records.len() as u64));
+    group.bench_function("records into blocks", |bencher| {
+        bencher.iter(|| blocks(black_box(&records), 0));
+    });
+}
+
+fn append(criterion: &mut Criterion) {
+    let records = records();
+    for count in [1, RECORDS] {
+        let records = &records[..count];
+        let mut group = criterion.benchmark_group(format!("append/{count} records a commit"));
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function("in memory", |bencher| {
+            let log = MemoryLog::new();
+            commits(bencher, &log, records);
+        });
+        group.bench_function("sled, synced", |bencher| {
+            let folder = tempfile::tempdir().unwrap();
+            let data = Arc::new(DataFolder::open(&folder.path().join("data")).unwrap());
+            let log = SledLog::open(data, SledOptions::default()).unwrap();
+            commits(bencher, &log, records);
+            log.close().unwrap();
+        });
+    }
+}
+
+/// Appends the records again and again, each time at the head.
+fn commits(bencher: &mut criterion::Bencher<'_>, log: &dyn Log, records: &[Record]) {
+    bencher.iter_batched(
+        || blocks(records, log.head()),
+        |blocks| log.append(log.head(), &blocks).unwrap(),
+        BatchSize::PerIteration,
+    );
+}
+
+criterion_group! {
+    name = core;
+    config = Criterion::default().sample_size(20);
+    targets = validate, decide, encode, append, fold
+}
+criterion_main!(core);
