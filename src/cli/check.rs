@@ -51,7 +51,7 @@ pub(super) struct CheckArguments {
     )]
     scratch: Option<PathBuf>,
     /// Open the log in the folder itself, which writes to it
-    #[arg(long, requires = "data")]
+    #[arg(long, requires = "data", conflicts_with = "server")]
     in_place: bool,
     /// One JSON object a line
     #[arg(long)]
