@@ -122,6 +122,13 @@ fn wrong_usage_is_2() {
             "http://127.0.0.1:1",
         ],
         &["check", "--server", "http://127.0.0.1:1", "--in-place"],
+        &[
+            "check",
+            "--server",
+            "http://127.0.0.1:1",
+            "--scratch",
+            "/tmp",
+        ],
         &["serve", "--data", "/tmp/unused", "--listen", "everywhere"],
         &["serve", "--data", "/tmp/unused", "--listen", "0.0.0.0:7611"],
         &["serve", "--data", "/tmp/unused", "--listen", "[::]:7611"],

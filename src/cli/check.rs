@@ -47,7 +47,7 @@ pub(super) struct CheckArguments {
         long,
         value_name = "DIR",
         requires = "data",
-        conflicts_with = "in_place"
+        conflicts_with_all = ["in_place", "server"]
     )]
     scratch: Option<PathBuf>,
     /// Open the log in the folder itself, which writes to it
