@@ -49,7 +49,7 @@ fn nobody() -> String {
 
 const CASE: &str = "018f3a5e-7c1b-7d11-9a41-5be1f0e0c001";
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "submit",
     "get",
@@ -58,6 +58,9 @@ const COMMANDS: [&str; 14] = [
     "watch",
     "summary",
     "replay",
+    "backup",
+    "restore",
+    "check",
     "status",
     "rebuild",
     "lifecycle",
@@ -107,6 +110,25 @@ fn wrong_usage_is_2() {
         &["submit", "/no/such/file.jsonl"],
         &["submit", "/"],
         &["serve"],
+        &["restore", "--data", "/tmp/unused"],
+        &["restore", "/no/such/backup", "--data", "/tmp/unused"],
+        &["backup"],
+        &["check"],
+        &[
+            "check",
+            "--data",
+            "/tmp/unused",
+            "--server",
+            "http://127.0.0.1:1",
+        ],
+        &["check", "--server", "http://127.0.0.1:1", "--in-place"],
+        &[
+            "check",
+            "--server",
+            "http://127.0.0.1:1",
+            "--scratch",
+            "/tmp",
+        ],
         &["serve", "--data", "/tmp/unused", "--listen", "everywhere"],
         &["serve", "--data", "/tmp/unused", "--listen", "0.0.0.0:7611"],
         &["serve", "--data", "/tmp/unused", "--listen", "[::]:7611"],
@@ -140,6 +162,8 @@ fn no_connection_is_3() {
         &["status"],
         &["rebuild"],
         &["submit", "-"],
+        &["backup", "/tmp/unused-backup"],
+        &["check"],
     ] {
         let arguments = [arguments, &["--server", &server]].concat();
         let output = run(&arguments);

@@ -47,11 +47,11 @@ pub(super) struct CheckArguments {
         long,
         value_name = "DIR",
         requires = "data",
-        conflicts_with = "in_place"
+        conflicts_with_all = ["in_place", "server"]
     )]
     scratch: Option<PathBuf>,
     /// Open the log in the folder itself, which writes to it
-    #[arg(long, requires = "data")]
+    #[arg(long, requires = "data", conflicts_with = "server")]
     in_place: bool,
     /// One JSON object a line
     #[arg(long)]

@@ -79,9 +79,15 @@ pub fn check_folder(
             report(Finding::new(kind, position, told(&error)));
             let mut checked = Checked::default();
             if let Some(stopped) = stopped {
+                let whole = stopped.whole_records()?;
+                let known = opened.max(stopped.mark().read().unwrap_or_default());
+                if kind == FindingKind::Folder && whole < known {
+                    let what = "no whole block in the log's file holds the record";
+                    report(Finding::new(FindingKind::Missing, whole, what));
+                }
                 checked.notes.push(format!(
-                    "the log was not opened; its file holds the first {} records in whole blocks",
-                    stopped.whole_records()?
+                    "the log was not opened; its file holds the first {whole} records in whole \
+                     blocks"
                 ));
             }
             return Ok(checked);
@@ -94,7 +100,9 @@ pub fn check_folder(
     let mut notes = Vec::new();
     let snapshot = SnapshotFile::in_folder(folder.views_path());
     let snapshot = read_snapshot(&log, &snapshot, report, &mut notes);
-    Ok(check_log(&log, snapshot, notes, report, progress))
+    let mut checked = check_log(&log, snapshot, report, progress);
+    checked.notes = notes;
+    Ok(checked)
 }
 
 /// The log, and in a copy also without its mark where that is damaged.
@@ -186,11 +194,11 @@ fn read_snapshot(
     Some(views)
 }
 
-/// Audits a log from position 0 to its head, and holds the views of its snapshot against it.
-fn check_log(
+/// Audits a log from position 0 to its head, and holds the views of its snapshot, folded on to the
+/// head, against it.
+pub fn check_log(
     log: &dyn Log,
     snapshot: Option<Views>,
-    notes: Vec<String>,
     report: &mut dyn FnMut(Finding),
     progress: &mut dyn FnMut(u64, u64),
 ) -> Checked {
@@ -209,7 +217,7 @@ fn check_log(
         records: audit.records(),
         cases: audit.cases(),
         views_digest,
-        notes,
+        notes: Vec::new(),
     }
 }
 
@@ -261,8 +269,8 @@ fn audit_log(
 #[derive(Default)]
 struct Hole {
     length: u64,
-    /// What was last told of it.
-    told: String,
+    /// What was last met in it, and where.
+    last: Option<(u64, String)>,
 }
 
 impl Hole {
@@ -284,8 +292,12 @@ impl Hole {
                 format!("the log can't be read: {cause}"),
             ),
         };
-        let is_new = self.told.is_empty() || (at == position && what != self.told);
-        self.told.clone_from(&what);
+        let is_new = match &self.last {
+            None => true,
+            // The database itself says the same of each position.
+            Some((last, told)) => at == position && (at != last.saturating_add(1) || what != *told),
+        };
+        self.last = Some((at, what.clone()));
         is_new.then(|| Finding::new(kind, at, what))
     }
 }

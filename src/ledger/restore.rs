@@ -300,3 +300,7 @@ impl fmt::Debug for Source<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "restore_tests.rs"]
+mod tests;

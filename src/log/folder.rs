@@ -27,7 +27,7 @@ pub(super) const FORMAT: &str = "FORMAT";
 const FORMAT_ASIDE: &str = "FORMAT.new";
 pub(super) const LOCK: &str = "LOCK";
 pub(super) const LOG: &str = "log";
-const MARK: &str = "mark";
+pub(super) const MARK: &str = "mark";
 pub(super) const OPENED: &str = "opened";
 const VIEWS: &str = "views";
 

@@ -56,6 +56,11 @@ impl StoppedFolder {
         &self.path
     }
 
+    /// The position below which the log may not come back.
+    pub fn mark(&self) -> HighWaterMark {
+        HighWaterMark::at(self.path.join(folder::MARK))
+    }
+
     /// How many records were durable when the log was last opened.
     pub fn opened(&self) -> HighWaterMark {
         HighWaterMark::at(self.path.join(folder::OPENED))

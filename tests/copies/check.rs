@@ -3,14 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use casetrail::ledger::Ledger;
+use casetrail::ledger::audit::{Finding, FindingKind};
+use casetrail::ledger::check::check_log;
 use casetrail::ledger::restore::{Source, restore};
-use casetrail::log::{DataFolder, Log, SledLog, SledOptions};
+use casetrail::log::{DataFolder, Log, MemoryLog, SledLog, SledOptions};
 use casetrail::view::{SnapshotFile, Views};
 use casetrail::wire::block::find_blocks;
 use casetrail::wire::v1::Record;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 
 use super::making::{Ran, backup_of, blocks_of, records, run, sample_blocks, views_digest};
 use crate::support::server::{Server, content, copy};
@@ -64,7 +67,11 @@ fn check(data: &Path) -> Ran {
 
 /// The findings of a check, by kind and position.
 fn findings(data: &Path) -> Vec<(String, u64)> {
-    let ran = run(&["check", "--json", "--data", data.to_str().unwrap()]);
+    findings_of(&["--data", data.to_str().unwrap()])
+}
+
+fn findings_of(arguments: &[&str]) -> Vec<(String, u64)> {
+    let ran = run(&[&["check", "--json"], arguments].concat());
     assert!(!ran.stderr.contains("panicked"), "{ran:?}");
     let lines: Vec<Value> = ran
         .stdout
@@ -247,7 +254,7 @@ fn flipped_bits_of_the_database_are_found_or_harmless_and_nothing_is_changed() {
 }
 
 #[test]
-fn every_damaged_block_is_told_and_what_is_behind_is_looked_at() {
+fn damage_for_which_the_database_does_not_open_is_told_with_its_position() {
     let folder = Folder::new();
     let data = folder.data();
     // The log was opened since, so that the damage is in what is old.
@@ -263,23 +270,78 @@ fn every_damaged_block_is_told_and_what_is_behind_is_looked_at() {
         }
     }
     fs::write(data.join("log/db"), &bytes).unwrap();
-    let ran = run(&["check", "--json", "--data", data.to_str().unwrap()]);
+    // sled finds its own checksum wrong, and nothing is opened; the first position is told.
     let found = findings(&data);
-    println!("{found:?}");
-    // sled may find its own checksum wrong when it opens, and then nothing is opened.
-    if found.len() > 1 {
-        let expected: Vec<_> = victims
-            .iter()
-            .map(|block| ("damage".to_owned(), block.first_position()))
-            .collect();
-        assert_eq!(found, expected);
-        assert!(ran.stdout.contains("damage"));
-    } else {
-        assert!(
-            ran.stderr.contains("whole blocks") || !found.is_empty(),
-            "{ran:?}"
-        );
+    let missing = ("missing".to_owned(), victims[0].first_position());
+    assert_eq!(found, [("folder".to_owned(), 0), missing]);
+    let note = format!("the first {} records", victims[0].first_position());
+    check(&data).fails(1, &[&note]);
+}
+
+/// A log in memory of the sample, and the kinds and positions that its damage at some blocks is to
+/// give.
+fn damaged_log() -> (Arc<MemoryLog>, Vec<(FindingKind, u64)>) {
+    let blocks = sample_blocks();
+    let log = MemoryLog::new();
+    log.append(0, blocks).unwrap();
+    let mut expected = Vec::new();
+    // Two beside each other, one alone, and the last.
+    for index in [5, 6, blocks.len() / 2, blocks.len() - 1] {
+        expected.push((FindingKind::Damage, blocks[index].first_position()));
     }
+    (Arc::new(log), expected)
+}
+
+#[test]
+fn every_damaged_block_is_told_once_and_what_is_behind_it_is_looked_at() {
+    let (log, expected) = damaged_log();
+    let check = || {
+        let mut found = Vec::new();
+        let mut report = |finding: Finding| found.push((finding.kind, finding.position));
+        let checked = check_log(log.as_ref(), None, &mut report, &mut |_, _| {});
+        (checked, found)
+    };
+    let (sound, found) = check();
+    assert_eq!(found, []);
+    assert_eq!(sound.views_digest, Some(views_digest(sample_blocks())));
+    expected
+        .iter()
+        .for_each(|(_, position)| log.damage(*position));
+    let (checked, found) = check();
+    assert_eq!(found, expected);
+    let counts = sample_blocks().iter().filter(|block| {
+        expected
+            .iter()
+            .any(|(_, position)| *position == block.first_position())
+    });
+    let lost: u64 = counts.map(|block| u64::from(block.count())).sum();
+    assert_eq!(checked.records + lost, sound.records);
+    assert_eq!(checked.views_digest, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_that_a_running_server_meets_is_told_and_what_is_behind_it_is_looked_at() {
+    let (log, expected) = damaged_log();
+    let ledger = Ledger::open(Arc::clone(&log) as Arc<dyn Log>, None).unwrap();
+    let ledger = Arc::new(ledger);
+    let server = casetrail::service::Server::bind("127.0.0.1:0".parse().unwrap());
+    let server = server.await.unwrap();
+    let url = format!("http://{}", server.address());
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let serving = tokio::spawn(server.run(Arc::clone(&ledger), stopped));
+    let check = |url: String| tokio::task::spawn_blocking(move || findings_of(&["--server", &url]));
+    assert_eq!(check(url.clone()).await.unwrap(), []);
+    expected
+        .iter()
+        .for_each(|(_, position)| log.damage(*position));
+    let found = check(url).await.unwrap();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(kind, position)| (kind.name().to_owned(), *position))
+        .collect();
+    assert_eq!(found, expected);
+    stop.send_replace(true);
+    serving.await.unwrap().unwrap();
 }
 
 #[test]

@@ -119,6 +119,7 @@ fn commits_stay_within_their_limit_and_submissions_stay_whole() {
             record.request_id = renamed(&record.request_id, round);
             let event = record.event.as_mut().unwrap();
             event.event_id = renamed(&event.event_id, round);
+            record.recorded_at.as_mut().unwrap().seconds += round as i64 * 1_000;
             many.push(record);
         }
     }
@@ -160,8 +161,6 @@ fn until_a_position_gives_the_log_as_it_was_then() {
         }
     }
     assert_eq!(tried, [true; 2]);
-    let (log, _) = restored(&[&backup], Some(0)).unwrap_or_else(|error| panic!("{error}"));
-    assert!(log.is_empty());
     let beyond = all.len() as u64 + 1;
     let text = restored(&[&backup], Some(beyond)).unwrap_err().to_string();
     assert!(text.contains(&beyond.to_string()), "{text}");
@@ -289,7 +288,8 @@ fn the_command_names_the_byte_and_the_position_and_leaves_no_folder() {
     let last_block = good.len() - 280;
     let mut flipped = good.clone();
     flipped[last_block] ^= 1;
-    let newer = String::from_utf8_lossy(&good[..17]).into_owned() + "format: 2\n";
+    let mut newer = good.clone();
+    newer[25] = b'2';
     let cases: [(&str, Vec<u8>, &[&str]); 5] = [
         (
             "flipped",
@@ -307,7 +307,7 @@ fn the_command_names_the_byte_and_the_position_and_leaves_no_folder() {
             &["foreign", "not a casetrail backup"],
         ),
         ("empty", Vec::new(), &["empty", "not a casetrail backup"]),
-        ("newer", newer.into_bytes(), &["newer", "format 2"]),
+        ("newer", newer, &["newer", "format 2"]),
     ];
     for (name, bytes, words) in cases {
         let file = folder.write(name, &bytes);

@@ -6,7 +6,7 @@
 //! it cuts off.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{BufWriter, Read, Seek, SeekFrom};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
@@ -23,7 +23,7 @@ const SEARCH_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub struct BackupFile {
     /// None once it was ended.
-    writer: Option<BackupWriter<BufWriter<File>>>,
+    writer: Option<BackupWriter<BufWriter<LockedFile>>>,
     path: PathBuf,
     start: Start,
 }
@@ -40,7 +40,7 @@ enum Start {
 /// A backup that exists and is whole up to an end mark.
 #[derive(Debug)]
 pub struct ExistingBackup {
-    file: File,
+    file: LockedFile,
     path: PathBuf,
     header: Header,
     whole: Whole,
@@ -71,8 +71,8 @@ impl BackupFile {
             .write(true)
             .open(&aside);
         let file = opened.map_err(failed("write", &aside))?;
-        lock(&file, path)?;
-        file.set_len(0).map_err(failed("write", &aside))?;
+        let file = LockedFile::lock(file, path)?;
+        file.0.set_len(0).map_err(failed("write", &aside))?;
         let mut backup = Self {
             writer: None,
             path: path.to_path_buf(),
@@ -103,12 +103,12 @@ impl BackupFile {
         let file = writer.end(views_digest, software).and_then(|output| {
             let file = output
                 .into_inner()
-                .map_err(std::io::IntoInnerError::into_error)?;
-            file.sync_all()?;
+                .map_err(io::IntoInnerError::into_error)?;
+            file.0.sync_all()?;
             Ok(file)
         });
         let file = file.inspect_err(|_| self.undo())?;
-        let bytes = file.metadata()?.len();
+        let bytes = file.0.metadata()?.len();
         if let Start::Aside(aside) = &self.start {
             let renamed = fs::rename(aside, &self.path).map_err(failed("write", &self.path));
             renamed.inspect_err(|_| self.undo())?;
@@ -146,9 +146,9 @@ impl ExistingBackup {
     pub fn open(path: &Path) -> Result<Self, BackupError> {
         let opened = OpenOptions::new().read(true).write(true).open(path);
         let file = opened.map_err(failed("open", path))?;
-        lock(&file, path)?;
-        let bytes = file.metadata().map_err(failed("look at", path))?.len();
-        let mut reader = BackupReader::open(&file)?;
+        let file = LockedFile::lock(file, path)?;
+        let bytes = file.0.metadata().map_err(failed("look at", path))?.len();
+        let mut reader = BackupReader::open(&file.0)?;
         let header = *reader.header();
         let mut whole = None;
         loop {
@@ -164,7 +164,7 @@ impl ExistingBackup {
                 }
                 Ok(None) => break,
                 // A run that was cut off has no end mark; with one behind it, this is damage.
-                Err(error) if error.is_in_content() && !holds_end_mark(&file, &reader)? => {
+                Err(error) if error.is_in_content() && !holds_end_mark(&file.0, &reader)? => {
                     match whole {
                         Some(_) => break,
                         None => return Err(error),
@@ -210,8 +210,9 @@ impl ExistingBackup {
     /// The file system's.
     pub fn cut(&mut self) -> Result<(), BackupError> {
         if self.torn_bytes > 0 {
-            let cut = self.file.set_len(self.whole.bytes);
-            cut.and_then(|()| self.file.sync_all())
+            let file = &self.file.0;
+            let cut = file.set_len(self.whole.bytes);
+            cut.and_then(|()| file.sync_all())
                 .map_err(failed("shorten", &self.path))?;
             self.torn_bytes = 0;
         }
@@ -230,7 +231,7 @@ impl ExistingBackup {
             bytes,
             ..
         } = self.whole;
-        self.file.seek(SeekFrom::Start(bytes))?;
+        self.file.0.seek(SeekFrom::Start(bytes))?;
         let output = BufWriter::new(self.file);
         Ok(BackupFile {
             writer: Some(BackupWriter::go_on(output, position, chain)),
@@ -240,14 +241,36 @@ impl ExistingBackup {
     }
 }
 
-/// Keeps two backups from writing the same file; the system gives it up with the file.
-fn lock(file: &File, path: &Path) -> Result<(), BackupError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(BackupError::InUse {
-            path: path.to_path_buf(),
-        }),
-        Err(TryLockError::Error(cause)) => Err(failed("lock", path)(cause).into()),
+/// A file that is locked, so that two backups don't write it at once.
+#[derive(Debug)]
+struct LockedFile(File);
+
+impl LockedFile {
+    fn lock(file: File, path: &Path) -> Result<Self, BackupError> {
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(BackupError::InUse {
+                path: path.to_path_buf(),
+            }),
+            Err(TryLockError::Error(cause)) => Err(failed("lock", path)(cause).into()),
+        }
+    }
+}
+
+impl Write for LockedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Drop for LockedFile {
+    /// Closing the file would not be enough while a process that was just forked still has it.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
 

@@ -28,7 +28,8 @@ pub struct EndMark {
     pub records_digest: [u8; 32],
     /// SHA-256 of the views at the position, as the server told it.
     pub views_digest: [u8; 32],
-    /// The version of the software that folded these views: another one may fold otherwise.
+    /// The version of the software that folded these views: another one may fold otherwise. Graphic
+    /// ASCII, which may be empty.
     pub software: String,
 }
 
@@ -95,7 +96,7 @@ impl EndMark {
     /// The end mark of a text that begins as one does and ends in its second line feed.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let inner = str::from_utf8(text).ok()?.strip_prefix(END_BEGINS)?;
-        let mut words = inner.split_whitespace();
+        let mut words = inner.split(' ');
         let position = words.next()?.parse().ok()?;
         let mut value = |name| words.next().filter(|word| *word == name).and(words.next());
         let mark = Self {

@@ -7,6 +7,9 @@ use super::marks::{EndMark, Header};
 use super::{BackupError, Chain};
 use crate::wire::block::RecordBlock;
 
+/// The most characters of the name of the software in an end mark.
+const SOFTWARE_CHARACTERS_MAX: usize = 64;
+
 /// A backup that is being written.
 pub struct BackupWriter<W> {
     output: W,
@@ -59,16 +62,18 @@ impl<W: Write> BackupWriter<W> {
         Ok(())
     }
 
-    /// Writes the end mark of a run, and gives back the output.
+    /// Writes the end mark of a run, and gives back the output. Of the name of the software, which a
+    /// server told, is kept what can stand in an end mark.
     ///
     /// # Errors
     /// The output's.
     pub fn end(mut self, views_digest: [u8; 32], software: &str) -> Result<W, BackupError> {
+        let software = software.chars().filter(char::is_ascii_graphic);
         let mark = EndMark {
             position: self.position,
             records_digest: self.chain.digest(),
             views_digest,
-            software: software.to_owned(),
+            software: software.take(SOFTWARE_CHARACTERS_MAX).collect(),
         };
         self.output.write_all(mark.render().as_bytes())?;
         self.output.flush()?;
