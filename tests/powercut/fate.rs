@@ -125,7 +125,7 @@ impl Fate for Way {
                 change < nth || (change == nth && first)
             }
             Kept::TornIn(nth) => {
-                let some = self.chance(2, number.unwrap_or(u64::MAX)) % 2 == 0;
+                let some = self.chance(2, number.unwrap_or(u64::MAX)).is_multiple_of(2);
                 change < nth || (change == nth && some)
             }
             Kept::Changes(percent) => self.chance(3, change as u64) % 100 < percent,
@@ -151,7 +151,7 @@ impl Fate for Way {
             NamesKept::None => false,
             NamesKept::All => true,
             NamesKept::Before(nth) => index < nth,
-            NamesKept::Some => self.chance(7, index as u64) % 2 == 0,
+            NamesKept::Some => self.chance(7, index as u64).is_multiple_of(2),
         }
     }
 
