@@ -1,7 +1,7 @@
 //! Peers that open something and then do nothing, or are too many: the server gives up what it holds
 //! for them, after as long as it is told to wait, and serves all others.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use tonic::Code;
 
 use crate::harness::{Client, Server};
-use crate::support::http2::{Connection, framed, framed_as};
+use crate::support::http2::{Connection, PATIENCE, framed, framed_as};
 use crate::support::{submission_of, valid_event};
 
 const SUBMIT: &str = "casetrail.v1.CaseService/SubmitEvents";
@@ -39,12 +39,13 @@ fn submission() -> casetrail::wire::v1::SubmitEventsRequest {
 
 /// Reads what the server still sends until it closes the connection. This is the claim: it does.
 async fn assert_is_closed(mut stream: std::net::TcpStream) {
-    let read = tokio::task::spawn_blocking(move || {
-        stream.set_nonblocking(false).unwrap();
-        // Closed in good order or not: both free what the server holds.
-        let _ = stream.read_to_end(&mut Vec::new());
-    });
-    read.await.unwrap();
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let read = tokio::task::spawn_blocking(move || stream.read_to_end(&mut Vec::new()));
+    // Closed in good order or not: both free what the server holds.
+    if let Err(error) = read.await.unwrap() {
+        assert_ne!(error.kind(), ErrorKind::WouldBlock, "it stays open");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

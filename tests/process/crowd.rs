@@ -2,16 +2,18 @@
 //! never finished: all are answered or pushed back, nothing is lost, and the server neither panics
 //! nor grows without bound.
 
+use std::error::Error as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
 use casetrail::wire::limits::REQUEST_MESSAGE_BYTES_MAX;
 use casetrail::wire::v1::{
-    CaseFilter, EventType as E, SubmitEventsRequest, WatchStatusRequest, WatchStatusResponse,
+    CaseFilter, EventType as E, StatusChange, SubmitEventsRequest, WatchStatusRequest,
     watch_status_request::Start, watch_status_response::Item,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tonic::{Code, Streaming};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::load::{Submitted, submit};
@@ -42,25 +44,95 @@ fn may_open(files: usize) -> bool {
     may
 }
 
-/// Submits until it is recorded, as often as it is pushed back.
-async fn submit_patiently(client: &Client, request: SubmitEventsRequest) -> (Submitted, usize) {
-    let mut pushed_back = 0;
-    loop {
-        match submit(client, request.clone()).await {
-            Ok(submitted) => return (submitted, pushed_back),
-            Err(status) => {
-                assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+/// A client that goes on after a lost connection, as every client has to: one that gets no processor
+/// for long enough is taken for one that vanished.
+#[derive(Clone)]
+struct Persistent {
+    url: String,
+    client: Client,
+}
+
+impl Persistent {
+    async fn connect(url: String) -> Self {
+        let client = connect(&url).await;
+        Self { url, client }
+    }
+
+    async fn after(&mut self, status: &Status) {
+        assert!(status.source().is_some(), "{status:?}");
+        self.client = connect(&self.url).await;
+    }
+
+    /// Submits until it is recorded, as often as it is pushed back; how often it was.
+    async fn submit(&mut self, request: SubmitEventsRequest) -> (Submitted, usize) {
+        let mut pushed_back = 0;
+        loop {
+            let status = match submit(&self.client, request.clone()).await {
+                Ok(submitted) => return (submitted, pushed_back),
+                Err(status) => status,
+            };
+            if status.code() == Code::ResourceExhausted {
                 let details = status.get_error_details();
                 let delay = details.retry_info().unwrap().retry_delay.unwrap();
                 tokio::time::sleep(delay).await;
                 pushed_back += 1;
+            } else {
+                self.after(&status).await;
             }
+        }
+    }
+
+    /// The changes of these cases, each of which is opened sooner or later and then left alone.
+    async fn changes(mut self, case_ids: Vec<String>) -> Vec<StatusChange> {
+        let mut request = WatchStatusRequest {
+            filter: Some(CaseFilter {
+                case_ids: case_ids.clone(),
+                ..Default::default()
+            }),
+            start: Some(Start::FromPosition(0)),
+            ..Default::default()
+        };
+        let mut told = Vec::new();
+        while told.len() < case_ids.len() {
+            let ended = watch_once(&self.client, &mut request, case_ids.len(), &mut told).await;
+            if let Err(status) = ended {
+                self.after(&status).await;
+            }
+        }
+        told
+    }
+}
+
+async fn connect(url: &str) -> Client {
+    loop {
+        let endpoint = Channel::from_shared(url.to_owned()).unwrap();
+        if let Ok(channel) = endpoint.connect().await {
+            return Client(channel);
         }
     }
 }
 
+/// Watches until so many changes are told, and keeps in the request from where to go on.
+async fn watch_once(
+    client: &Client,
+    request: &mut WatchStatusRequest,
+    count: usize,
+    told: &mut Vec<StatusChange>,
+) -> Result<(), Status> {
+    let answers = client.monitor().watch_status(request.clone()).await;
+    let mut answers = answers?.into_inner();
+    while told.len() < count {
+        let answer = answers.message().await?.expect("a watch has no end");
+        request.start = Some(Start::FromPosition(answer.next_position));
+        if let Some(Item::StatusChange(change)) = answer.item {
+            told.push(change);
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_clients_at_once_are_all_answered_and_told_everything() {
+async fn a_thousand_clients_at_once_are_all_answered_and_told_what_they_watch() {
     if !may_open(CLIENTS + 200) {
         return;
     }
@@ -68,24 +140,11 @@ async fn a_thousand_clients_at_once_are_all_answered_and_told_everything() {
     let server = Server::start(folder.path());
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
-        clients.push(server.connect().await);
+        clients.push(Persistent::connect(server.url()).await);
     }
     let working: Vec<_> = clients
         .into_iter()
-        .map(|client| {
-            tokio::spawn(async move {
-                let requests: Vec<_> = (0..SUBMISSIONS).map(|_| opening()).collect();
-                let changes = watch(&client, &requests).await;
-                let (mut submitted, mut pushed_back) = (Vec::new(), 0);
-                for request in requests {
-                    let (each, times) = submit_patiently(&client, request).await;
-                    submitted.push(each);
-                    pushed_back += times;
-                }
-                assert_are_told(changes, &submitted).await;
-                (submitted, pushed_back)
-            })
-        })
+        .map(|client| tokio::spawn(submit_and_watch(client)))
         .collect();
     let (mut submitted, mut pushed_back) = (Vec::new(), 0);
     for client in working {
@@ -102,37 +161,25 @@ async fn a_thousand_clients_at_once_are_all_answered_and_told_everything() {
     assert!(!server.process.stderr().contains("panicked"));
 }
 
-/// A watch of the cases that these submissions will open.
-async fn watch(
-    client: &Client,
-    requests: &[SubmitEventsRequest],
-) -> Streaming<WatchStatusResponse> {
+/// Submits while it watches its own cases; they are told in the order in which they were recorded.
+async fn submit_and_watch(mut client: Persistent) -> (Vec<Submitted>, usize) {
+    let requests: Vec<_> = (0..SUBMISSIONS).map(|_| opening()).collect();
     let cases = requests.iter().map(|each| each.changes[0].case_id.clone());
-    let request = WatchStatusRequest {
-        filter: Some(CaseFilter {
-            case_ids: cases.collect(),
-            ..Default::default()
-        }),
-        start: Some(Start::FromPosition(0)),
-        ..Default::default()
-    };
-    let changes = client.monitor().watch_status(request).await;
-    changes.unwrap().into_inner()
-}
-
-/// The watch tells exactly what was recorded, in its order.
-async fn assert_are_told(mut changes: Streaming<WatchStatusResponse>, submitted: &[Submitted]) {
-    for each in submitted {
-        let change = loop {
-            let answer = changes.message().await.unwrap().unwrap();
-            if let Some(Item::StatusChange(change)) = answer.item {
-                break change;
-            }
-        };
+    let watching = tokio::spawn(client.clone().changes(cases.collect()));
+    let (mut submitted, mut pushed_back) = (Vec::new(), 0);
+    for request in requests {
+        let (each, times) = client.submit(request).await;
+        submitted.push(each);
+        pushed_back += times;
+    }
+    let changes = watching.await.unwrap();
+    assert_eq!(changes.len(), submitted.len());
+    for (change, each) in changes.iter().zip(&submitted) {
         assert_eq!(change.case_id, each.case_id());
         let answer = each.answer.as_ref().unwrap();
         assert_eq!(change.position, answer.results[0].positions[0]);
     }
+    (submitted, pushed_back)
 }
 
 /// The process has few file descriptors: who comes when there is none left waits until another goes.

@@ -1,6 +1,7 @@
 //! Calls over HTTP/2 piece by piece, as no generated client would make them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
@@ -9,6 +10,9 @@ use http::{HeaderMap, Method, Request};
 use prost::Message;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+
+/// What takes longer than this has failed. Nothing that is asserted hangs on how long anything takes.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A connection whose task answers what the protocol asks for, until it falls silent.
 pub struct Connection {
@@ -121,7 +125,12 @@ impl Call {
     }
 
     /// Waits for the end: the status with its message, as gRPC tells it.
-    pub async fn status(mut self) -> (i32, String) {
+    pub async fn status(self) -> (i32, String) {
+        let status = tokio::time::timeout(PATIENCE, self.status_at_end()).await;
+        status.expect("the call ends")
+    }
+
+    async fn status_at_end(mut self) -> (i32, String) {
         let mut headers = match self.answers {
             None => self.begins().await,
             Some(_) => HeaderMap::new(),
