@@ -15,19 +15,24 @@ mod files;
 mod folder;
 mod mark;
 mod memory;
+mod preflight;
 mod raw;
+mod safety_copy;
 mod sled_database;
 mod sled_files;
 mod sled_log;
+mod sled_segments;
 mod waker;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
 pub use self::error::{AppendError, OpenError, ReadError};
-pub use self::folder::{DataFolder, FORMAT_VERSION};
+pub use self::folder::{DataFolder, FORMAT_VERSION, StoppedFolder};
 pub use self::mark::HighWaterMark;
 pub use self::memory::{Fault, MemoryLog};
+pub use self::raw::{RawBlock, RawBlocks};
+pub use self::safety_copy::SafetyCopy;
 pub use self::sled_log::{SledLog, SledOptions};
 use crate::wire::block::RecordBlock;
 

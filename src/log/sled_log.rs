@@ -23,7 +23,7 @@ use super::error::{AppendError, OpenError, ReadError};
 use super::folder::DataFolder;
 use super::sled_database::Database;
 use super::sled_files::SledFiles;
-use super::{Log, check_append, raw};
+use super::{Log, check_append, preflight};
 use crate::wire::block::RecordBlock;
 
 /// What may be chosen about the log.
@@ -33,6 +33,8 @@ pub struct SledOptions {
     pub cache_bytes: u64,
     /// The bytes that stay free on the disk: a full disk is refused before sled meets it.
     pub reserve_bytes: u64,
+    /// Whether the log is copied aside before the opening where it was not closed in good order.
+    pub safety_copy: bool,
 }
 
 impl Default for SledOptions {
@@ -40,6 +42,7 @@ impl Default for SledOptions {
         Self {
             cache_bytes: 64 * 1024 * 1024,
             reserve_bytes: 64 * 1024 * 1024,
+            safety_copy: false,
         }
     }
 }
@@ -67,14 +70,13 @@ impl SledLog {
         files.refuse_blobs()?;
         if files.is_new()? {
             refuse_shorter(&files, 0, mark)?;
+        } else {
+            preflight::check(&files, folder.opened().read()?, mark)?;
+            if options.safety_copy && !folder.is_clean() {
+                folder.safety_copy().make()?;
+            }
         }
-        if let Some(position) = raw::first_missing(&files.db(), folder.opened().read()?, mark)? {
-            return Err(OpenError::RecordMissing {
-                folder: files.folder().into(),
-                position,
-                mark,
-            });
-        }
+        folder.set_not_clean()?;
         files.prepare()?;
         let database = Database::open(&files, options.cache_bytes)?;
         let head = database.check_ends(&files)?;
@@ -177,6 +179,8 @@ impl Log for SledLog {
                 return Err(self.files.engine_failed(cause));
             }
             self.ended.get_or_init(|| "the log was closed".to_owned());
+            self.record_mark()?;
+            return self.folder.set_clean();
         }
         self.record_mark()
     }
