@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand.
 //!
-//! All but `serve`, `sample`, `lifecycle` and `completions` are clients that speak gRPC like anyone
+//! All but `serve`, `salvage`, `sample`, `lifecycle` and `completions` are clients that speak gRPC like anyone
 //! else; they know nothing of the log, the views or the ledger. What a command is told to print goes
 //! to standard output, everything else to standard error.
 
@@ -17,6 +17,7 @@ mod names;
 mod output;
 mod rebuild;
 mod replay;
+mod salvage;
 pub mod sample;
 mod serve;
 mod status;
@@ -70,6 +71,8 @@ enum Command {
     Status(status::StatusArguments),
     /// Rebuild the server's views from the log, and compare
     Rebuild(rebuild::RebuildArguments),
+    /// Lift what is whole out of a damaged log into a new data folder
+    Salvage(salvage::SalvageArguments),
     /// Print the lifecycle of a kind of case
     Lifecycle(lifecycle::LifecycleArguments),
     /// Print fictional submissions, for trying things out
@@ -102,6 +105,7 @@ fn definition() -> clap::Command {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Salvage(arguments) => salvage::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Lifecycle(arguments) => lifecycle::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
@@ -129,6 +133,7 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         Command::Rebuild(arguments) => rebuild::run(&arguments).await,
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Serve(_)
+        | Command::Salvage(_)
         | Command::Sample(_)
         | Command::Lifecycle(_)
         | Command::Completions(_) => Ok(()),

@@ -17,6 +17,7 @@ mod error;
 mod keeper;
 mod rebuild;
 mod recovery;
+pub mod salvage;
 mod stored;
 mod writer;
 

@@ -45,9 +45,13 @@ pub(super) fn check(files: &SledFiles, opened: u64, mark: u64) -> Result<(), Ope
 enum Verdict {
     Fine,
     /// sled would not find again all that its own snapshot of its page table builds on.
-    EndsBeforeSnapshot { offset: u64 },
+    EndsBeforeSnapshot {
+        offset: u64,
+    },
     /// sled would not find this record.
-    RecordMissing { position: u64 },
+    RecordMissing {
+        position: u64,
+    },
 }
 
 fn look(db: &File, stable: u64, opened: u64, mark: u64) -> io::Result<Verdict> {

@@ -77,8 +77,14 @@ impl RawBlocks {
                 });
             }
         }
-        let identity =
-            |block: &RawBlock| (block.first_position, block.count, block.checksum, block.length);
+        let identity = |block: &RawBlock| {
+            (
+                block.first_position,
+                block.count,
+                block.checksum,
+                block.length,
+            )
+        };
         // Of the copies of a block the latest one stays.
         found
             .blocks
@@ -130,10 +136,16 @@ impl RawBlocks {
         }
         let metadata = self.db.metadata().map_err(failed("look at", &self.path))?;
         let there = metadata.len().saturating_sub(offset);
-        let there = usize::try_from(there).unwrap_or(usize::MAX).min(bytes.len());
+        let there = usize::try_from(there)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
         let mut unreadable: u64 = 0;
         let mut at = offset;
-        for sector in bytes.get_mut(..there).unwrap_or_default().chunks_mut(SECTOR_BYTES) {
+        for sector in bytes
+            .get_mut(..there)
+            .unwrap_or_default()
+            .chunks_mut(SECTOR_BYTES)
+        {
             if read_up_to(&self.db, sector, at).is_err() {
                 sector.fill(0);
                 unreadable = unreadable.saturating_add(sector.len() as u64);

@@ -75,7 +75,8 @@ impl SafetyCopy {
         if !path.is_dir() || note.exists() {
             return Ok(());
         }
-        let text = b"A server came to serve after this copy was made, so that it may be replaced.\n";
+        let text =
+            b"A server came to serve after this copy was made, so that it may be replaced.\n";
         files::replace(&note, &note.with_extension("new"), text)
     }
 

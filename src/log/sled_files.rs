@@ -41,8 +41,11 @@ impl SledFiles {
     /// its name; 0 where there is none.
     pub(super) fn snapshot_reaches(&self) -> Result<u64, OpenError> {
         let snapshots = self.snapshots()?;
-        let names = snapshots.iter().filter_map(|path| path.file_name()?.to_str());
-        let reaches = names.filter_map(|name| u64::from_str_radix(name.strip_prefix("snap.")?, 16).ok());
+        let names = snapshots
+            .iter()
+            .filter_map(|path| path.file_name()?.to_str());
+        let reaches =
+            names.filter_map(|name| u64::from_str_radix(name.strip_prefix("snap.")?, 16).ok());
         Ok(reaches.max().unwrap_or(0))
     }
 

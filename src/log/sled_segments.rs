@@ -92,7 +92,10 @@ impl Segments {
     }
 
     fn with_offsets(&self) -> impl Iterator<Item = (Option<u64>, u64)> {
-        self.lsns.iter().copied().zip((0..).map(|at: u64| at.saturating_mul(SEGMENT_BYTES)))
+        self.lsns
+            .iter()
+            .copied()
+            .zip((0..).map(|at: u64| at.saturating_mul(SEGMENT_BYTES)))
     }
 }
 
@@ -212,11 +215,9 @@ fn message(segment: &[u8], at: u64, segment_number: u64) -> Message {
     let (Some(checksum), Some(kind)) = (take::<4>(&mut rest), take::<1>(&mut rest)) else {
         return Message::Torn;
     };
-    let (Some(length), Some(number), Some(_page)) = (
-        number(&mut rest),
-        number(&mut rest),
-        number(&mut rest),
-    ) else {
+    let (Some(length), Some(number), Some(_page)) =
+        (number(&mut rest), number(&mut rest), number(&mut rest))
+    else {
         return Message::Torn;
     };
     let header_bytes = FIRST_READ_BYTES - rest.len();
@@ -269,8 +270,8 @@ fn parse_header(bytes: &[u8; HEADER_BYTES as usize]) -> Option<(u64, u64)> {
     if crc32fast::hash(rest) != checksum {
         return None;
     }
-    let [lsn, stable] = [take(&mut rest)?, take(&mut rest)?]
-        .map(|bytes| i64::from_le_bytes(bytes) ^ i64::MAX);
+    let [lsn, stable] =
+        [take(&mut rest)?, take(&mut rest)?].map(|bytes| i64::from_le_bytes(bytes) ^ i64::MAX);
     // Before anything is stable sled says -1.
     Some((u64::try_from(lsn).ok()?, u64::try_from(stable).unwrap_or(0)))
 }

@@ -94,6 +94,17 @@ impl SnapshotFile {
         written
     }
 
+    /// The position of the snapshot; none where there is no whole one that this version can read.
+    pub fn position(&self) -> Option<u64> {
+        let file = File::open(self.path()).ok()?;
+        check(&file).ok()?;
+        let mut input = BufReader::new(File::open(self.path()).ok()?);
+        let mut magic = [0; MAGIC.len()];
+        input.read_exact(&mut magic).ok()?;
+        let header = (magic == MAGIC).then(|| frame::<Header>(&mut input))?;
+        Some(header.ok()?.position)
+    }
+
     /// Reads the snapshot; none where there is none.
     ///
     /// # Errors
