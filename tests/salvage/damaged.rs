@@ -35,7 +35,7 @@ impl Original {
             log.close().unwrap();
             drop(log);
             let segments = fs::metadata(&path).unwrap().len() as usize / SEGMENT;
-            if segments >= 4 && opening >= 4 {
+            if segments >= 3 && opening >= 3 {
                 break;
             }
         }
