@@ -103,9 +103,14 @@ struct Held {
 
 impl Held {
     fn take_blocks(&mut self, bytes: &[u8], opened: u64) {
-        let blocks = find_blocks(bytes).map(|(_, block)| block);
-        let ranges = blocks.map(|block| (block.first_position(), block.end_position()));
-        self.ranges.extend(ranges.filter(|(_, end)| *end > opened));
+        for (_, block) in find_blocks(bytes).filter(|(_, block)| block.end_position() > opened) {
+            let (first, end) = (block.first_position(), block.end_position());
+            match self.ranges.last_mut() {
+                // Most follow one another.
+                Some(last) if last.1 == first => last.1 = end,
+                _ => self.ranges.push((first, end)),
+            }
+        }
     }
 
     /// The first position from `opened` on and before `mark` that none holds.

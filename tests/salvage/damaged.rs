@@ -39,11 +39,6 @@ impl Original {
                 break;
             }
         }
-        eprintln!(
-            "db {} records {}",
-            fs::metadata(&path).unwrap().len(),
-            story.records.len()
-        );
         let log = open(folder.path()).unwrap();
         let blocks = blocks(&log);
         assert!(records(&blocks) == story.records);

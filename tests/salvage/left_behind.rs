@@ -10,7 +10,7 @@ use casetrail::log::Log;
 use casetrail::wire::block::RecordBlock;
 
 use super::damaged::left_over;
-use super::fixture::{Story, blocks_of, copy, folder, open, records_in};
+use super::fixture::{Chance, Story, blocks_of, copy, folder, open, records_in};
 
 /// Puts blocks into the file where the database knows nothing of them: into a segment at its end
 /// whose header is damaged.
@@ -40,7 +40,8 @@ struct Case {
 }
 
 /// `lost` and `kept` say how many events the submissions of each have.
-fn case(lost: &[u32], kept: &[u32]) -> Case {
+/// Where `again`, what is kept are the first of the lost submissions, sent once more.
+fn case(lost: &[u32], kept: &[u32], again: bool) -> Case {
     let data = folder();
     let mut story = Story::new(5);
     let log = open(data.path()).unwrap();
@@ -72,10 +73,10 @@ fn case(lost: &[u32], kept: &[u32]) -> Case {
     log.append(head, &lost).unwrap();
     log.close().unwrap();
 
-    // The clock went on before the server was started again, and other cases were written to.
+    // The clock went on before the server was started again.
     let log = open(data.path()).unwrap();
-    for _ in 0..60 {
-        story.chance.next();
+    if !again {
+        story.chance = Chance(99);
     }
     story.wait(60);
     let mut kept_records = Vec::new();
@@ -114,31 +115,37 @@ fn what_was_recorded_in_its_place_comes_back_and_what_was_lost_is_put_beside() {
         (&[4, 4], &[4, 4, 4]),
         (&[20, 13], &[5, 16, 2]),
     ] {
-        let case = case(lost, kept);
-        let (salvaged, records, left_over) = salvaged(&case);
-        let all = [case.before.clone(), case.kept.clone()].concat();
-        assert!(records == all, "{lost:?} and {kept:?}");
-        assert_eq!(salvaged.missing, 0);
-        assert!(salvaged.is_complete());
-        assert_eq!(left_over, case.lost, "{lost:?} and {kept:?}");
+        for again in [false, true] {
+            let case = case(lost, kept, again);
+            let (salvaged, records, left_over) = salvaged(&case);
+            let all = [case.before.clone(), case.kept.clone()].concat();
+            assert!(records == all, "{lost:?} and {kept:?}");
+            assert_eq!(salvaged.missing, 0);
+            assert!(salvaged.is_complete());
+            assert_eq!(left_over, case.lost, "{lost:?} and {kept:?}");
+        }
     }
 }
 
 #[test]
 fn what_was_lost_is_not_put_behind_what_was_recorded_in_its_place() {
-    // The lost commit is longer, so that its last block begins where the log ends.
-    let case = case(&[1; 40], &[16]);
-    assert!(case.lost.len() > 1);
-    let all = [case.before.clone(), case.kept.clone()].concat();
-    let (salvaged, records, left_over) = salvaged(&case);
-    assert!(records == all);
-    assert!(salvaged.is_complete());
-    assert!(
-        matches!(salvaged.end, End::DoesNotFollow { position, .. } if position == all.len() as u64),
-        "{:?}",
-        salvaged.end
-    );
-    assert_eq!(left_over, case.lost);
+    // The lost commit is longer, so that its last block begins where the log ends. By the versions of
+    // the cases it would even follow where the same was sent again.
+    for (again, reason) in [(false, "version"), (true, "recorded before")] {
+        let case = case(&[1; 40], &[1; 16], again);
+        assert!(case.lost.len() > 1);
+        let all = [case.before.clone(), case.kept.clone()].concat();
+        let (salvaged, records, left_over) = salvaged(&case);
+        assert!(records == all);
+        assert!(salvaged.is_complete());
+        assert!(
+            matches!(&salvaged.end, End::DoesNotFollow { position, cause }
+                if *position == all.len() as u64 && cause.contains(reason)),
+            "{:?}",
+            salvaged.end
+        );
+        assert_eq!(left_over, case.lost);
+    }
 }
 
 #[test]
@@ -169,8 +176,9 @@ fn a_log_that_ends_within_a_submission_comes_back_up_to_the_one_before() {
 
 #[test]
 fn records_that_do_not_follow_one_another_end_the_new_log() {
-    // The version of a case, the submission, and what is no record at all.
-    let wrong: [fn(&mut casetrail::wire::v1::Record); 4] = [
+    // The moment, the version of a case, the submission, and what is no record at all.
+    let wrong: [fn(&mut casetrail::wire::v1::Record); 5] = [
+        |record| record.recorded_at = Some(prost_types::Timestamp::default()),
         |record| record.case_version += 1,
         |record| record.submission_index = 1,
         |record| record.case_id = "no uuid".to_owned(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use casetrail::log::{DataFolder, Log, OpenError, SledLog, SledOptions};
 
 use super::fixture::{Story, copy, folder, records_in};
+use crate::support::server::{Server, serve};
 
 fn open_with_copy(data: &Path) -> Result<(SledLog, Arc<DataFolder>), OpenError> {
     let folder = Arc::new(DataFolder::open(data)?);
@@ -102,4 +103,29 @@ fn what_a_crash_leaves_of_a_copy_is_no_copy() {
     serves(data.path(), |_| ());
     assert!(!left.exists());
     assert!(records_in(&data.path().join("safety-copy")) == story.records);
+}
+
+#[tokio::test]
+async fn a_server_makes_the_copy_after_a_kill_and_not_after_a_stop() {
+    let parent = folder();
+    let data = parent.path().join("data");
+    let start = || {
+        let mut command = serve(&[], &data, "127.0.0.1:0");
+        command.arg("--safety-copy");
+        Server::try_start(command).unwrap()
+    };
+    assert_eq!(start().stop().await.code, Some(0));
+    start().kill();
+    let copied = data.join("safety-copy");
+    assert!(!copied.exists(), "the stop was in good order");
+    let server = start();
+    assert!(copied.join("a-start-has-succeeded").exists());
+    let ended = server.stop().await;
+    assert_eq!(ended.code, Some(0));
+    assert!(
+        ended.stderr.contains("the log is copied aside"),
+        "{}",
+        ended.stderr
+    );
+    Server::start(&copied).kill();
 }
