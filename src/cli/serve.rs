@@ -29,10 +29,11 @@ Ends in good order on SIGTERM and SIGINT. CASETRAIL_LOG says what is logged, for
 CASETRAIL_LOG=debug or CASETRAIL_LOG=casetrail::ledger=trace,info.
 
 With --safety-copy a start after a kill, a crash or a power cut first copies the log to
-DIR/safety-copy, before the database opens and writes; only the newest copy is kept. It costs as much
-room as the log has, and the time to copy and sync it (SECONDS); a file system that can share blocks
-between files (Btrfs, XFS) makes the copy at once and without room. The copy is a data folder itself,
-to be served or salvaged like any other.
+DIR/safety-copy, before the database opens and writes; only the newest copy is kept, and one of which
+no start has succeeded is not replaced. A copy takes as much room as the log, and some 2 seconds a GiB
+on an ordinary solid-state disk, by which the start is later; a file system that can share blocks
+between files (Btrfs, XFS) makes it at once and without room. The copy is a data folder itself, to be
+served or salvaged like any other.
 
 Examples:
   casetrail serve --data /var/lib/casetrail

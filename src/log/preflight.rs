@@ -14,7 +14,7 @@ use super::error::OpenError;
 use super::files::failed;
 use super::raw::read_up_to;
 use super::sled_files::SledFiles;
-use super::sled_segments::{Foreseen, SEGMENT_BYTES, Segments};
+use super::sled_segments::{Foreseen, SEGMENT_BYTES, SEGMENT_LENGTH, Segments};
 use crate::wire::block::find_blocks;
 
 /// Refuses a database that sled would damage further. `opened` is the number of records at the last
@@ -63,7 +63,7 @@ fn look(db: &File, stable: u64, opened: u64, mark: u64) -> io::Result<Verdict> {
     let is_enough = match foreseen.end {
         Some(end) => end.max(next_segment_if_full(end)) >= stable,
         // Its snapshot ends with a segment, and nothing was written since.
-        None => stable % SEGMENT_BYTES == 0,
+        None => stable.is_multiple_of(SEGMENT_BYTES),
     };
     if !is_enough {
         return Ok(Verdict::EndsBeforeSnapshot {
@@ -73,7 +73,7 @@ fn look(db: &File, stable: u64, opened: u64, mark: u64) -> io::Result<Verdict> {
     if held.first_missing(opened, mark).is_some() {
         // Where a crash came between sled's snapshot and our own note of the opening, some of what
         // was recorded since is in the segments that the snapshot covers.
-        let mut bytes = vec![0; usize::try_from(SEGMENT_BYTES).unwrap_or_default()];
+        let mut bytes = vec![0; SEGMENT_LENGTH];
         for offset in segments.offsets_before(stable - stable % SEGMENT_BYTES) {
             let length = read_up_to(db, &mut bytes, offset)?;
             held.take_blocks(bytes.get(..length).unwrap_or_default(), opened);
@@ -129,7 +129,11 @@ impl Held {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
 mod tests {
     use std::fs;
     use std::ops::Range;

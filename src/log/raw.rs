@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::error::OpenError;
 use super::files::failed;
-use super::sled_segments::{SEGMENT_BYTES, Segments};
+use super::sled_segments::{SEGMENT_LENGTH, Segments};
 use crate::wire::block::{RecordBlock, find_blocks};
 
 /// A disk that fails in places is read around them by so many bytes.
@@ -60,7 +60,7 @@ impl RawBlocks {
             copies: 0,
             unreadable_bytes: 0,
         };
-        let mut bytes = vec![0; usize::try_from(SEGMENT_BYTES).unwrap_or_default()];
+        let mut bytes = vec![0; SEGMENT_LENGTH];
         for offset in segments.offsets() {
             let (length, unreadable) = found.read_around_damage(&mut bytes, offset)?;
             found.unreadable_bytes = found.unreadable_bytes.saturating_add(unreadable);

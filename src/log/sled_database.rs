@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::error::{OpenError, ReadError};
 use super::files::failed;
 use super::sled_files::SledFiles;
-use super::sled_segments::SEGMENT_BYTES;
+use super::sled_segments::SEGMENT_LENGTH;
 use super::take_blocks;
 use super::waker::Waker;
 use crate::wire::block::RecordBlock;
@@ -38,7 +38,7 @@ impl Database {
         let config = sled::Config::new()
             .path(files.folder())
             .cache_capacity(cache_bytes)
-            .segment_size(usize::try_from(SEGMENT_BYTES).unwrap_or_default())
+            .segment_size(SEGMENT_LENGTH)
             .flush_every_ms(None);
         let db = caught(|| config.open()).map_err(|cause| files.engine_failed(cause))?;
         let waking = db.clone();

@@ -19,9 +19,11 @@ use std::ops::Range;
 use super::raw::read_up_to;
 
 /// The size of a segment, fixed at creation: sled refuses a database of another one.
-pub(super) const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+pub(super) const SEGMENT_LENGTH: usize = 8 * 1024 * 1024;
+/// The same, to reckon with places.
+pub(super) const SEGMENT_BYTES: u64 = SEGMENT_LENGTH as u64;
 
-const HEADER_BYTES: u64 = 20;
+const HEADER_LENGTH: usize = 20;
 /// Nothing begins so near to the end of a segment.
 const MESSAGE_HEADER_BYTES_MAX: u64 = 32;
 /// How many bytes sled reads of a message at first.
@@ -51,7 +53,7 @@ impl Segments {
         let length = db.metadata()?.len();
         let mut offset = 0;
         while offset < length {
-            let mut header = [0; HEADER_BYTES as usize];
+            let mut header = [0; HEADER_LENGTH];
             read_up_to(db, &mut header, offset)?;
             let header = parse_header(&header);
             lsns.push(header.map(|(lsn, _)| lsn));
@@ -151,14 +153,14 @@ fn walk(
         end: None,
         offset: 0,
     };
-    let mut bytes = vec![0; SEGMENT_BYTES as usize];
+    let mut bytes = vec![0; SEGMENT_LENGTH];
     for (lsn, offset) in segments {
         if is_beyond(lsn) {
             break;
         }
         let length = read_up_to(db, &mut bytes, offset)?;
         let segment = bytes.get(..length).unwrap_or_default();
-        let mut at = HEADER_BYTES;
+        let mut at = HEADER_LENGTH as u64;
         loop {
             foreseen.end = Some(lsn.saturating_add(at));
             foreseen.offset = offset.saturating_add(at);
@@ -264,7 +266,7 @@ fn message(segment: &[u8], at: u64, segment_number: u64) -> Message {
 }
 
 /// A segment's place in sled's log and what was stable when it was begun, if its checksum holds.
-fn parse_header(bytes: &[u8; HEADER_BYTES as usize]) -> Option<(u64, u64)> {
+fn parse_header(bytes: &[u8; HEADER_LENGTH]) -> Option<(u64, u64)> {
     let mut rest: &[u8] = bytes;
     let checksum = u32::from_le_bytes(take(&mut rest)?) ^ u32::MAX;
     if crc32fast::hash(rest) != checksum {
