@@ -1,7 +1,8 @@
 //! The command line: one file a subcommand.
 //!
-//! All but `serve`, `restore`, `check --data`, `sample`, `lifecycle` and `completions` are clients that
-//! speak gRPC like anyone else; they know nothing of the log, the views or the ledger. What a command is told to print goes
+//! All but `serve`, `restore`, `salvage`, `check --data`, `sample`, `lifecycle` and `completions` are
+//! clients that speak gRPC like anyone else; they know nothing of the log, the views or the ledger.
+//! What a command is told to print goes
 //! to standard output, everything else to standard error.
 
 mod backup;
@@ -21,6 +22,7 @@ mod output;
 mod rebuild;
 mod replay;
 mod restore;
+mod salvage;
 pub mod sample;
 mod serve;
 mod server_process;
@@ -81,6 +83,8 @@ enum Command {
     Status(status::StatusArguments),
     /// Rebuild the server's views from the log, and compare
     Rebuild(rebuild::RebuildArguments),
+    /// Lift what is whole out of a damaged log into a new data folder
+    Salvage(salvage::SalvageArguments),
     /// Print the lifecycle of a kind of case
     Lifecycle(lifecycle::LifecycleArguments),
     /// Print fictional submissions, for trying things out
@@ -116,6 +120,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
+        Command::Salvage(arguments) => salvage::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Lifecycle(arguments) => lifecycle::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
@@ -147,6 +152,7 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Serve(_)
         | Command::Restore(_)
+        | Command::Salvage(_)
         | Command::Sample(_)
         | Command::Lifecycle(_)
         | Command::Bench(_)

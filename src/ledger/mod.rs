@@ -23,6 +23,7 @@ mod keeper;
 mod rebuild;
 mod recovery;
 pub mod restore;
+pub mod salvage;
 mod stored;
 mod writer;
 

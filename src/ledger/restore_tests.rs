@@ -26,6 +26,10 @@ impl Log for Remembering {
         self.log.read(from, bytes_max)
     }
 
+    fn recent(&self, from: u64, bytes_max: usize) -> Option<Vec<RecordBlock>> {
+        self.log.recent(from, bytes_max)
+    }
+
     fn head(&self) -> u64 {
         self.log.head()
     }

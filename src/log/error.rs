@@ -221,6 +221,14 @@ pub enum OpenError {
         /// The records that the log once had.
         mark: u64,
     },
+    /// The database would not find again what it once had, and would overwrite what it does not find.
+    /// It was looked at before it opened, so that nothing was changed.
+    DamagedBeforeOpening {
+        /// The log's folder.
+        folder: PathBuf,
+        /// The offset in the file `db` at which the database would stop reading.
+        offset: u64,
+    },
     /// The log has files that are never synced, and that it is never given cause to write.
     BlobsPresent {
         /// The folder that should be empty.
@@ -249,6 +257,29 @@ pub enum OpenError {
         /// What the system said.
         cause: io::Error,
     },
+}
+
+impl OpenError {
+    /// Whether records may be lost, so that lifting what is whole out of the log would help.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::ShorterThanMark { .. }
+            | Self::RecordMissing { .. }
+            | Self::DamagedBeforeOpening { .. }
+            | Self::BlobsPresent { .. }
+            | Self::MarkDamaged { .. }
+            | Self::Corrupt { .. }
+            | Self::Engine { .. } => true,
+            Self::Locked { .. }
+            | Self::NotOurs { .. }
+            | Self::NewerFormat { .. }
+            | Self::FormatUnreadable { .. }
+            | Self::NoDataFolder { .. }
+            | Self::NotEmpty { .. }
+            | Self::NoRoom { .. }
+            | Self::Io { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for OpenError {
@@ -334,6 +365,14 @@ impl fmt::Display for OpenError {
                  position {position} is not to be found whole any more; nothing was changed; keep a \
                  copy of the folder, check the disk and restore from a backup, or, to accept the \
                  loss, delete the file mark beside the log",
+                folder.display()
+            ),
+            Self::DamagedBeforeOpening { folder, offset } => write!(
+                formatter,
+                "the log in {} is damaged: the database would stop reading at byte {offset} of its \
+                 file db, before what it had when it was last opened, and would overwrite what comes \
+                 after; it was not opened and nothing was changed; keep a copy of the folder, check \
+                 the disk and restore from a backup",
                 folder.display()
             ),
             Self::BlobsPresent { folder } => write!(

@@ -1,11 +1,14 @@
 //! The data folder: one server's files, and nobody else's.
 //!
 //! ```text
-//! DIR/FORMAT    the version of the folder's format, in words
-//! DIR/LOCK      locked by the server that uses the folder
-//! DIR/log/      the log's database
-//! DIR/mark      the position below which the log may not come back
-//! DIR/views/    snapshots of the views; may be deleted
+//! DIR/FORMAT        the version of the folder's format, in words
+//! DIR/LOCK          locked by the server that uses the folder
+//! DIR/log/          the log's database
+//! DIR/mark          the position below which the log may not come back
+//! DIR/opened        how many records there were when the log was last opened
+//! DIR/clean         there while the log is closed in good order
+//! DIR/safety-copy/  the log as it was before the last start after another stop; may be deleted
+//! DIR/views/        snapshots of the views; may be deleted
 //! ```
 //!
 //! Invariants: a folder that isn't ours, or is of a newer format, is refused before anything in it
@@ -19,6 +22,7 @@ use std::path::{Path, PathBuf};
 use super::error::OpenError;
 use super::files::{self, failed};
 use super::mark::HighWaterMark;
+use super::safety_copy::SafetyCopy;
 
 /// The version of the format that this build writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -29,7 +33,9 @@ pub(super) const LOCK: &str = "LOCK";
 pub(super) const LOG: &str = "log";
 pub(super) const MARK: &str = "mark";
 pub(super) const OPENED: &str = "opened";
-const VIEWS: &str = "views";
+const CLEAN: &str = "clean";
+const CLEAN_ASIDE: &str = "clean.new";
+pub(super) const VIEWS: &str = "views";
 
 /// An open data folder, locked for as long as this lives.
 #[derive(Debug)]
@@ -83,6 +89,28 @@ impl DataFolder {
     /// it reads, and what it cuts off where it can't.
     pub fn opened(&self) -> HighWaterMark {
         HighWaterMark::at(self.path.join(OPENED))
+    }
+
+    /// The copy of the log that `serve --safety-copy` makes.
+    pub fn safety_copy(&self) -> SafetyCopy {
+        SafetyCopy::of(self.path.clone())
+    }
+
+    /// Whether the log was closed in good order, and not opened since.
+    pub(super) fn is_clean(&self) -> bool {
+        self.path.join(CLEAN).exists()
+    }
+
+    /// Notes that the log is closed in good order.
+    pub(super) fn set_clean(&self) -> Result<(), OpenError> {
+        let text = b"The log was closed in good order.\n";
+        files::replace(&self.path.join(CLEAN), &self.path.join(CLEAN_ASIDE), text)
+    }
+
+    /// Takes that note away, before the log is changed.
+    pub(super) fn set_not_clean(&self) -> Result<(), OpenError> {
+        files::remove_if_there(&self.path.join(CLEAN))?;
+        files::sync(&self.path)
     }
 }
 
@@ -154,13 +182,16 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
         .truncate(false)
         .write(true)
         .open(&path);
-    let file = opened.map_err(failed("open", &path))?;
+    try_lock(opened.map_err(failed("open", &path))?, folder)
+}
+
+pub(super) fn try_lock(file: File, folder: &Path) -> Result<File, OpenError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
             folder: folder.to_path_buf(),
         }),
-        Err(TryLockError::Error(cause)) => Err(failed("lock", &path)(cause)),
+        Err(TryLockError::Error(cause)) => Err(failed("lock", &folder.join(LOCK))(cause)),
     }
 }
 

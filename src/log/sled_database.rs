@@ -12,12 +12,10 @@ use bytes::Bytes;
 use super::error::{OpenError, ReadError};
 use super::files::failed;
 use super::sled_files::SledFiles;
+use super::sled_segments::SEGMENT_LENGTH;
 use super::take_blocks;
 use super::waker::Waker;
 use crate::wire::block::RecordBlock;
-
-/// Fixed at creation: sled refuses a database of another segment size.
-const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 
 /// How often, and with what pause, is looked whether sled has let go of its file.
 const RELEASE_ATTEMPTS: u32 = 1_000;
@@ -40,7 +38,7 @@ impl Database {
         let config = sled::Config::new()
             .path(files.folder())
             .cache_capacity(cache_bytes)
-            .segment_size(SEGMENT_BYTES)
+            .segment_size(SEGMENT_LENGTH)
             .flush_every_ms(None);
         let db = caught(|| config.open()).map_err(|cause| files.engine_failed(cause))?;
         let waking = db.clone();

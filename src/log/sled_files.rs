@@ -37,6 +37,18 @@ impl SledFiles {
         }
     }
 
+    /// The place in sled's log up to which its newest snapshot of its page table reaches, which is
+    /// its name; 0 where there is none.
+    pub(super) fn snapshot_reaches(&self) -> Result<u64, OpenError> {
+        let snapshots = self.snapshots()?;
+        let names = snapshots
+            .iter()
+            .filter_map(|path| path.file_name()?.to_str());
+        let reaches =
+            names.filter_map(|name| u64::from_str_radix(name.strip_prefix("snap.")?, 16).ok());
+        Ok(reaches.max().unwrap_or(0))
+    }
+
     /// Rule 3: sled never syncs blob files, so there may not be any.
     pub(super) fn refuse_blobs(&self) -> Result<(), OpenError> {
         let folder = self.folder.join("blobs");

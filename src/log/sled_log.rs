@@ -24,7 +24,7 @@ use super::folder::DataFolder;
 use super::sled_database::Database;
 use super::sled_files::SledFiles;
 use super::tail::Tail;
-use super::{Log, check_append, raw};
+use super::{Log, RawBlocks, check_append, preflight};
 use crate::wire::block::RecordBlock;
 
 /// What may be chosen about the log.
@@ -34,6 +34,8 @@ pub struct SledOptions {
     pub cache_bytes: u64,
     /// The bytes that stay free on the disk: a full disk is refused before sled meets it.
     pub reserve_bytes: u64,
+    /// Whether the log is copied aside before the opening where it was not closed in good order.
+    pub safety_copy: bool,
 }
 
 impl Default for SledOptions {
@@ -41,6 +43,7 @@ impl Default for SledOptions {
         Self {
             cache_bytes: 64 * 1024 * 1024,
             reserve_bytes: 64 * 1024 * 1024,
+            safety_copy: false,
         }
     }
 }
@@ -69,17 +72,16 @@ impl SledLog {
         files.refuse_blobs()?;
         if files.is_new()? {
             refuse_shorter(&files, 0, mark)?;
+        } else {
+            preflight::check(&files, folder.opened().read()?, mark)?;
+            if options.safety_copy && !folder.is_clean() {
+                folder.safety_copy().make()?;
+            }
         }
-        if let Some(position) = raw::first_missing(&files.db(), folder.opened().read()?, mark)? {
-            return Err(OpenError::RecordMissing {
-                folder: files.folder().into(),
-                position,
-                mark,
-            });
-        }
-        if mark == 0 && !folder.opened().is_there()? && !raw::holds_any(&files.db())? {
+        if mark == 0 && !folder.opened().is_there()? && !holds_blocks(&files)? {
             files.forget_torn_conf()?;
         }
+        folder.set_not_clean()?;
         files.prepare()?;
         let database = Database::open(&files, options.cache_bytes)?;
         let head = database.check_ends(&files)?;
@@ -188,6 +190,8 @@ impl Log for SledLog {
                 return Err(self.files.engine_failed(cause));
             }
             self.ended.get_or_init(|| "the log was closed".to_owned());
+            self.record_mark()?;
+            return self.folder.set_clean();
         }
         self.record_mark()
     }
@@ -202,6 +206,11 @@ impl std::fmt::Debug for SledLog {
             .field("ended", &self.ended())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the database's file holds any whole block.
+fn holds_blocks(files: &SledFiles) -> Result<bool, OpenError> {
+    Ok(!files.is_new()? && !RawBlocks::search(files.folder())?.blocks().is_empty())
 }
 
 /// Rule 6.

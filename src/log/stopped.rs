@@ -4,7 +4,7 @@
 //! the folder is locked against a server. This module deliberately does not know what the files
 //! hold.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::error::OpenError;
 use super::files::failed;
 use super::folder::{self, LOCK};
 use super::mark::HighWaterMark;
-use super::raw;
+use super::raw::RawBlocks;
 use super::sled_files::SledFiles;
 
 /// The data folder of a stopped server, locked for as long as this lives.
@@ -34,26 +34,46 @@ impl StoppedFolder {
                 path: path.to_path_buf(),
             });
         }
-        let lock = match File::open(path.join(LOCK)) {
-            Ok(file) => Some(file),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
-            Err(cause) => return Err(failed("open", &path.join(LOCK))(cause)),
-        };
-        match lock.as_ref().map(File::try_lock) {
-            None | Some(Ok(())) => Ok(Self {
-                path: path.to_path_buf(),
-                _lock: lock,
-            }),
-            Some(Err(TryLockError::WouldBlock)) => Err(OpenError::Locked {
-                folder: path.to_path_buf(),
-            }),
-            Some(Err(TryLockError::Error(cause))) => Err(failed("lock", path)(cause)),
+        Self::hold(path)
+    }
+
+    /// Takes hold of a data folder that no server uses and that may be damaged: what says that it is
+    /// one need not be readable.
+    ///
+    /// # Errors
+    /// A folder that is of a newer format or in use, and the file system's errors.
+    pub fn open_damaged(path: &Path) -> Result<Self, OpenError> {
+        match folder::has_format(path) {
+            Ok(_) | Err(OpenError::FormatUnreadable { .. } | OpenError::Io { .. }) => {}
+            Err(error) => return Err(error),
         }
+        Self::hold(path)
+    }
+
+    fn hold(path: &Path) -> Result<Self, OpenError> {
+        let path = fs::canonicalize(path).map_err(failed("find", path))?;
+        let lock_path = path.join(LOCK);
+        let lock = match File::open(&lock_path) {
+            Ok(file) => Some(folder::try_lock(file, &path)?),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+            Err(cause) => return Err(failed("open", &lock_path)(cause)),
+        };
+        Ok(Self { path, _lock: lock })
     }
 
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The folder of the log's database.
+    pub fn log_path(&self) -> PathBuf {
+        self.path.join(folder::LOG)
+    }
+
+    /// The folder of the views' snapshots.
+    pub fn views_path(&self) -> PathBuf {
+        self.path.join(folder::VIEWS)
     }
 
     /// The position below which the log may not come back.
@@ -109,12 +129,19 @@ impl StoppedFolder {
     /// # Errors
     /// The file system's.
     pub fn whole_records(&self) -> Result<u64, OpenError> {
-        let files = SledFiles::in_folder(self.path.join(folder::LOG));
+        let files = SledFiles::in_folder(self.log_path());
         if files.is_new()? {
             return Ok(0);
         }
-        let missing = raw::first_missing(&files.db(), 0, u64::MAX)?;
-        Ok(missing.unwrap_or(u64::MAX))
+        let mut next: u64 = 0;
+        for block in RawBlocks::search(files.folder())?.blocks() {
+            if block.first_position > next {
+                break;
+            }
+            let end = block.first_position.saturating_add(block.count.into());
+            next = next.max(end);
+        }
+        Ok(next)
     }
 }
 

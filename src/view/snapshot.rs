@@ -125,6 +125,18 @@ impl SnapshotFile {
         written
     }
 
+    /// The position that the snapshot names; none where its beginning can't be read.
+    pub fn position(&self) -> Option<u64> {
+        let mut input = BufReader::new(File::open(self.path()).ok()?);
+        let mut magic = [0; MAGIC.len()];
+        input.read_exact(&mut magic).ok()?;
+        let mut frames = FrameReader::new(input, 0, 1);
+        let first = (magic == MAGIC).then(|| frames.next())?.ok()??;
+        let mut share = Share::default();
+        share.take(first)?;
+        Some(share.header?.position)
+    }
+
     /// Reads the snapshot; none where there is none.
     ///
     /// # Errors

@@ -98,6 +98,11 @@ impl RecordBlock {
             .saturating_add(u64::from(self.count()))
     }
 
+    /// The checksum over the positions and the records.
+    pub fn checksum(&self) -> u32 {
+        u32_at(&self.bytes, AT_CHECKSUM)
+    }
+
     /// The encoded message.
     pub fn as_bytes(&self) -> &Bytes {
         &self.bytes

@@ -1,6 +1,6 @@
 //! The record block: whole or refused, and the same bytes wherever it goes.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use casetrail::wire::block::{
     BLOCK_BYTES_MAX, BLOCK_BYTES_TARGET, BLOCK_RECORDS_MAX, BlockBuilder, BlockError,
     RECORD_BYTES_MAX, RecordBlock, find_blocks,
@@ -288,5 +288,92 @@ proptest! {
         }
         let found: Vec<RecordBlock> = find_blocks(&raw).map(|(_, block)| block).collect();
         prop_assert_eq!(found, blocks);
+    }
+
+    #[test]
+    fn of_changed_bytes_only_blocks_that_were_encoded_are_found(
+        count in 1_u64..60,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), change()), 1..8),
+    ) {
+        let blocks = blocks_at(5, count);
+        let mut raw: Vec<u8> = blocks.iter().flat_map(|block| block.as_bytes().to_vec()).collect();
+        for (at, change) in changes {
+            change.make(&mut raw, at);
+        }
+        let mut end = 0;
+        for (at, block) in find_blocks(&raw) {
+            prop_assert!(at >= end, "blocks overlap");
+            end = at + block.as_bytes().len();
+            prop_assert_eq!(&raw[at..end], &**block.as_bytes());
+            prop_assert!(blocks.contains(&block), "{:?} was never encoded", block);
+        }
+    }
+
+    #[test]
+    fn a_changed_block_is_refused_however_it_arrives(
+        count in 1_u64..17,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), change()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let block = blocks_at(90, count).remove(0);
+        let mut bytes = block.as_bytes().to_vec();
+        for (at, change) in changes {
+            change.make(&mut bytes, at);
+        }
+        let same = bytes == **block.as_bytes();
+        prop_assert_eq!(parse(bytes.clone()).is_ok(), same);
+        // In two pieces, as it may come over the wire.
+        let (front, back) = bytes.split_at(cut.index(bytes.len() + 1));
+        if let Ok(decoded) = RecordBlock::decode(Buf::chain(front, back)) {
+            // What decodes to a whole block says the same, in whatever order it was sent.
+            let _ = (decoded.records().count(), decoded.slice(91..95), decoded.starting_at(92));
+            if let Ok(whole) = decoded.verified() {
+                prop_assert_eq!(whole, block);
+            }
+        }
+    }
+}
+
+/// A change of bytes at some place.
+#[derive(Clone, Debug)]
+enum Change {
+    Flip(u8),
+    Overwrite(Vec<u8>),
+    Insert(Vec<u8>),
+    Remove(usize),
+    Repeat(usize),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let some = || prop::collection::vec(any::<u8>(), 1..40);
+    prop_oneof![
+        (0_u8..8).prop_map(Change::Flip),
+        some().prop_map(Change::Overwrite),
+        some().prop_map(Change::Insert),
+        (1_usize..200).prop_map(Change::Remove),
+        (1_usize..9_000).prop_map(Change::Repeat),
+    ]
+}
+
+impl Change {
+    fn make(self, bytes: &mut Vec<u8>, at: prop::sample::Index) {
+        if bytes.is_empty() {
+            return;
+        }
+        let at = at.index(bytes.len());
+        let until = |length: usize| (at + length).min(bytes.len());
+        match self {
+            Self::Flip(bit) => bytes[at] ^= 1 << bit,
+            Self::Overwrite(with) => {
+                let until = until(with.len());
+                bytes[at..until].copy_from_slice(&with[..until - at]);
+            }
+            Self::Insert(more) => drop(bytes.splice(at..at, more)),
+            Self::Remove(length) => drop(bytes.drain(at..until(length))),
+            Self::Repeat(length) => {
+                let again = bytes[at..until(length)].to_vec();
+                drop(bytes.splice(at..at, again));
+            }
+        }
     }
 }

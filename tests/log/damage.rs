@@ -178,3 +178,73 @@ fn a_file_of_something_else_is_told() {
         });
     }
 }
+
+/// All files of a folder with their content.
+fn content(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(content(&path));
+        } else {
+            files.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Damages a copy of the log in what the database reads when it opens: the start is refused, and
+/// nothing is written.
+fn is_refused_untouched(original: &Path, what: &str, damage: impl FnOnce(&mut Vec<u8>)) {
+    let folder = tempfile::tempdir().unwrap();
+    copy(original, folder.path());
+    let db = folder.path().join("log/db");
+    let mut bytes = fs::read(&db).unwrap();
+    damage(&mut bytes);
+    fs::write(&db, bytes).unwrap();
+    let before = content(folder.path());
+    let error = open(folder.path()).map(drop).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OpenError::DamagedBeforeOpening { .. } | OpenError::RecordMissing { .. }
+        ),
+        "{what}: {error}"
+    );
+    assert!(
+        error.to_string().contains("nothing was changed"),
+        "{what}: {error}"
+    );
+    assert!(error.is_damage());
+    assert!(before == content(folder.path()), "{what}: it was changed");
+}
+
+#[test]
+fn damage_to_what_the_database_opens_with_is_refused_before_anything_is_written() {
+    for records_since in [0, 40] {
+        let (folder, _) = closed_log();
+        let log = open(folder.path()).unwrap();
+        if records_since > 0 {
+            append(&log, records_since);
+        }
+        log.close().unwrap();
+        drop(log);
+        let raw = fs::read(folder.path().join("log/db")).unwrap();
+        let found: Vec<_> = find_blocks(&raw).collect();
+        let end = found.iter().map(|(at, block)| at + block.as_bytes().len());
+        let end = end.max().unwrap();
+        for cut in (0..10).map(|part| 1 + (end - 1) * part / 10) {
+            let what = format!("{records_since}: cut at {cut}");
+            is_refused_untouched(folder.path(), &what, |bytes| bytes.truncate(cut));
+        }
+        for (at, _) in found.iter().step_by(found.len() / 10) {
+            // Before the block stand the header of the database's message, the key and lengths.
+            let what = format!("{records_since}: before the block at {at}");
+            is_refused_untouched(folder.path(), &what, |bytes| bytes[at - 3] ^= 1);
+            is_refused_untouched(folder.path(), &what, |bytes| bytes[at - 20..*at].fill(0));
+        }
+        let what = format!("{records_since}: the segment's header");
+        is_refused_untouched(folder.path(), &what, |bytes| bytes[5] ^= 1);
+    }
+}
