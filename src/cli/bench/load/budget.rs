@@ -90,7 +90,7 @@ mod tests {
     fn a_pace_spreads_submissions_over_the_time_and_ends_with_it() {
         let budget = Budget::paced(4, Duration::from_secs(3_600));
         let first = budget.take().unwrap();
-        let fifth = (0..4).filter_map(|_| budget.take()).last().unwrap();
+        let [_, _, _, fifth] = [(); 4].map(|()| budget.take().unwrap());
         assert!(fifth.duration_since(first) <= Duration::from_secs(1));
         assert!(fifth.duration_since(first) > Duration::from_millis(500));
         let rest = (5..20_000).filter_map(|_| budget.take()).count();
