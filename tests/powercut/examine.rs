@@ -18,7 +18,11 @@ use super::trace::Happening;
 const WAYS: usize = 3;
 
 /// A recording is gone through at most so many times; fewer if that gives images enough.
-const PASSES_MAX: usize = 12;
+const PASSES_MAX: usize = 40;
+
+/// After the first pass of each model of names at least so many moments are looked at in one: images
+/// that are not known yet are rare by then.
+const MOMENTS_MIN: usize = 20;
 
 /// What came of the images of a load.
 #[derive(Default)]
@@ -173,9 +177,15 @@ impl<'a> Examined<'a> {
             let mut seen = HashSet::new();
             for pass in 0..PASSES_MAX {
                 let left = count - seen.len();
+                if left == 0 {
+                    break;
+                }
                 let naming = [Naming::InOrder, Naming::ByFolder][pass % 2];
                 let wanted = if pass == 0 { left.div_ceil(2) } else { left };
-                self.pass(naming, wanted, &mut seen, &mut chance, &jobs);
+                let moments_min = if pass < 2 { 0 } else { MOMENTS_MIN };
+                let moments = wanted.div_ceil(WAYS).max(moments_min);
+                let chosen = choose(&self.moments, moments, &mut chance);
+                self.pass(naming, chosen, wanted, &mut seen, &mut chance, &jobs);
             }
             drop(jobs);
         });
@@ -186,13 +196,13 @@ impl<'a> Examined<'a> {
     fn pass(
         &self,
         naming: Naming,
+        chosen: BTreeMap<usize, Kind>,
         wanted: usize,
         seen: &mut HashSet<u64>,
         chance: &mut Chance,
         jobs: &mpsc::SyncSender<Job>,
     ) {
         let until = seen.len() + wanted;
-        let chosen = choose(&self.moments, wanted.div_ceil(WAYS), chance);
         let mut disk = Disk::new(&self.recording.base, &self.recording.trace, naming);
         for (moment, kind) in chosen {
             disk.advance(moment);

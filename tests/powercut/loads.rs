@@ -109,7 +109,7 @@ pub async fn many_in_flight(recorder: &Recorder, scale: Scale) -> Recording {
     let server = rig.start();
     let mut clients = Clients::begin(&server, &MANY, 20).await;
     clients
-        .answers(if scale == Scale::Large { 6_000 } else { 1_000 })
+        .answers(if scale == Scale::Large { 2_500 } else { 1_000 })
         .await;
     rig.kill(server);
     let submitted = clients.give_up().await;
@@ -134,7 +134,7 @@ pub async fn large_submissions(
     let server = rig.start();
     let client = server.connect().await;
     let mut submitted = Vec::new();
-    let segments = if scale == Scale::Large { 5 } else { 2 };
+    let segments = if scale == Scale::Large { 4 } else { 2 };
     while std::fs::metadata(rig.data().join("log/db")).unwrap().len() < segments * SEGMENT_BYTES {
         let requests = (0..30).map(|_| large_submission()).collect();
         submitted.extend(super::load::submit_all(&client, requests).await);

@@ -74,9 +74,9 @@ async fn a_power_cut_loses_nothing_that_was_told_and_every_image_opens() {
         show(name, &tally);
         tallies.push(tally);
     };
-    // Those with many records take long to check in a debug build.
-    let of_large = images / if scale == Scale::Large { 7 } else { 14 };
-    let share = (images - of_large).div_ceil(6);
+    // Those with many records take long to check.
+    let of_large = images / 14;
+    let share = (images - 2 * of_large).div_ceil(5);
 
     let recording = loads::one_at_a_time(&recorder, None).await;
     examine("one submission at a time", share, &recording);
@@ -85,7 +85,7 @@ async fn a_power_cut_loses_nothing_that_was_told_and_every_image_opens() {
     let recording = loads::large_submissions(&recorder, scale, None).await;
     examine("submissions of 100 events", of_large, &recording);
     let recording = loads::mark_and_snapshot(&recorder, scale).await;
-    examine("mark and snapshot under load", share, &recording);
+    examine("mark and snapshot under load", of_large, &recording);
     let recording = loads::end_in_good_order(&recorder).await;
     examine("end in good order, and a start", share, &recording);
     let recording = loads::starts_after_kills(&recorder, SEED).await;
@@ -98,7 +98,8 @@ async fn a_power_cut_loses_nothing_that_was_told_and_every_image_opens() {
     tallies.into_iter().for_each(|tally| all.add(tally));
     println!("{}", line("all", &all));
     println!("images by what was going on: {:?}", all.moments);
-    assert!(all.images >= images, "only {} images", all.images);
+    // A short load may not have as many different ones as its share.
+    assert!(all.images * 10 >= images * 9, "only {} images", all.images);
     assert_eq!(all.fine, all.images);
 }
 
