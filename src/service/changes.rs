@@ -22,7 +22,7 @@ use crate::wire::v1::{StatusChange, WatchStatusResponse};
 use crate::wire::validate::CaseFilter;
 
 /// How many changes the feed keeps: enough for a watcher that is a little late.
-const FEED_CHANGES_MAX: usize = 8_192;
+const FEED_CHANGES_MAX: usize = 4_096;
 
 /// One record that changed how its case stands.
 #[derive(Debug)]
