@@ -5,6 +5,7 @@
 //! Its lock is held to judge one submission, or to hand a batch over, never over I/O.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -54,7 +55,12 @@ struct State {
     busy: bool,
     /// Whether one of the two threads is gone, so that the other ends too.
     closed: bool,
+    /// How many submissions the last two commits had.
+    last_sizes: [usize; 2],
 }
+
+/// How long a commit waits at most for the submissions that it can expect.
+const GATHERING_MAX: Duration = Duration::from_millis(1);
 
 /// The batch that takes submissions in, and those who wait for it.
 struct Open {
@@ -174,9 +180,11 @@ impl Desk {
     /// Takes the open batch as soon as it may be taken; none once the writer is gone and nothing is
     /// left to be done.
     pub(super) fn take(&self) -> Option<Taken> {
-        let mut state = self.wait(|state| state.ready);
+        let state = self.wait(|state| state.ready);
+        let mut state = self.gather(state);
         state.ready = false;
         let Open { batch, pending } = state.open.take()?;
+        state.last_sizes = [pending.len(), state.last_sizes[0]];
         let Finished {
             first_position,
             blocks,
@@ -196,6 +204,20 @@ impl Desk {
             under_way,
             pending,
         })
+    }
+
+    /// Waits a moment where the open batch is far smaller than commits were lately: those who were
+    /// just answered send their next ones, and a commit of the first of them alone would make all
+    /// others wait for a second one.
+    fn gather<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let [last, before] = state.last_sizes;
+        let expected = last.max(before) / 2;
+        let gathered = self
+            .changed
+            .wait_timeout_while(state, GATHERING_MAX, |state| {
+                !state.closed && state.size() < expected
+            });
+        gathered.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Ends the commit that was taken: it is in the views now.
@@ -231,6 +253,13 @@ impl Desk {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Poisoned where a thread panicked; the desk is closed then.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// How many submissions are in the open batch.
+    fn size(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.pending.len())
     }
 }
 
