@@ -18,6 +18,7 @@ use hdrhistogram::Histogram;
 use tonic::transport::Channel;
 
 pub(super) use self::budget::Budget;
+use super::caller::Caller;
 use super::raw;
 use super::template::{Lane, Shape, Templates};
 use crate::cli::failure::Failure;
@@ -33,7 +34,6 @@ pub(super) enum Mode {
 
 /// A load, and where its cases stand.
 pub(super) struct Load {
-    mode: Mode,
     templates: Arc<Templates>,
     clients: Vec<Client>,
 }
@@ -41,8 +41,14 @@ pub(super) struct Load {
 /// A connection and what goes over it.
 struct Client {
     server: String,
-    channel: Channel,
+    connection: Connection,
     lanes: Vec<Lane>,
+}
+
+/// A connection, by what it is for.
+enum Connection {
+    Calls(Caller),
+    Stream(Channel),
 }
 
 /// What became of the submissions.
@@ -73,7 +79,6 @@ impl Load {
         shape: Shape,
     ) -> Result<Self, Failure> {
         let mut load = Self {
-            mode,
             templates: Arc::new(Templates::new(shape)),
             clients: Vec::new(),
         };
@@ -82,7 +87,10 @@ impl Load {
             let lanes = numbers.by_ref().take(usize::from(in_flight));
             load.clients.push(Client {
                 server: server.to_owned(),
-                channel: raw::connect(server).await?,
+                connection: match mode {
+                    Mode::Unary => Connection::Calls(unary::connect(server).await?),
+                    Mode::Stream => Connection::Stream(raw::connect(server).await?),
+                },
                 lanes: lanes.map(Lane::new).collect(),
             });
         }
@@ -111,12 +119,11 @@ impl Load {
         let tasks: Vec<_> = std::mem::take(&mut self.clients)
             .into_iter()
             .map(|client| {
-                let (mode, templates) = (self.mode, Arc::clone(&self.templates));
-                let budget = budget.clone();
+                let (templates, budget) = (Arc::clone(&self.templates), budget.clone());
                 tokio::spawn(async move {
-                    match mode {
-                        Mode::Unary => unary::run(client, templates, budget).await,
-                        Mode::Stream => stream::run(client, templates, budget).await,
+                    match client.connection {
+                        Connection::Calls(_) => unary::run(client, templates, budget).await,
+                        Connection::Stream(_) => stream::run(client, templates, budget).await,
                     }
                 })
             })

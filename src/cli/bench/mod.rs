@@ -8,6 +8,7 @@
 //! Invariants: nothing is counted that was not checked. A benchmark of a server of its own leaves
 //! neither process nor folder behind, also when it is interrupted.
 
+mod caller;
 mod commit;
 mod disk;
 mod figures;

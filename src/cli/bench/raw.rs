@@ -12,13 +12,13 @@ use tonic::transport::{Channel, Endpoint};
 use crate::cli::failure::{Failure, chain};
 
 /// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a peer may send ahead of what was read, on a stream and on the whole connection, in bytes:
 /// more than is ever under way, so that no window is waited for.
-const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+pub(super) const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+pub(super) const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 /// How much is read from the connection at once, in bytes.
-const FRAME_BYTES: u32 = 64 * 1024;
+pub(super) const FRAME_BYTES: u32 = 64 * 1024;
 /// How much room a message is given before it is encoded, in bytes. tonic's own 8 KiB cost a call
 /// more than its message does.
 const BUFFER_BYTES: usize = 512;

@@ -10,6 +10,7 @@ use memchr::memmem;
 use prost::Message;
 use uuid::Uuid;
 
+use super::caller::framed;
 use super::story::{Plot, event};
 use crate::wire::limits::{SUBMISSION_CASES_MAX, SUBMISSION_EVENTS_MAX};
 use crate::wire::v1::case_change::Expected;
@@ -39,7 +40,7 @@ pub(super) struct Shape {
     pub(super) case_events: u64,
     /// What the events are like.
     pub(super) plot: Plot,
-    /// Whether each is an item of a stream, and not a call.
+    /// Whether each is an item of a stream. Else it is a call, and framed for [`super::caller`].
     pub(super) stream_items: bool,
     /// How many bytes the reference of an event's source is longer than need be.
     pub(super) padding: usize,
@@ -280,7 +281,7 @@ impl Template {
             let submission = Some(request);
             SubmitStreamRequest { submission }.encode_to_vec()
         } else {
-            request.encode_to_vec()
+            framed(&request.encode_to_vec())
         };
         let at = |kind, number| digits_at(&bytes, &run.marker(kind, number));
         let cases = (1..).zip(cases);

@@ -25,7 +25,9 @@ fn request(prepared: &Prepared, shape: Shape) -> SubmitEventsRequest {
         assert_eq!(item.encode_to_vec(), bytes);
         item.submission.unwrap()
     } else {
-        SubmitEventsRequest::decode(bytes.clone()).unwrap()
+        let request = SubmitEventsRequest::decode(bytes.slice(5..)).unwrap();
+        assert_eq!(framed(&request.encode_to_vec()), bytes);
+        request
     };
     assert!(request.request_id.as_bytes().ends_with(&prepared.request));
     request

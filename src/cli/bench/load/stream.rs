@@ -12,7 +12,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Request, Status};
 
 use super::answer::{explain_item, is_item_recorded};
-use super::{Budget, Client, Tally};
+use super::{Budget, Client, Connection, Tally};
 use crate::cli::bench::raw::{self, RawCodec};
 use crate::cli::bench::template::{Digits, Lane, Templates};
 use crate::cli::failure::Failure;
@@ -36,7 +36,10 @@ pub(super) async fn run(
         spent: false,
     };
     let failure = |status: &Status| Failure::of_call(&client.server, status);
-    let mut grpc = raw::client(&client.channel);
+    let Connection::Stream(channel) = &client.connection else {
+        return Ok((client, Tally::default()));
+    };
+    let mut grpc = raw::client(channel);
     let ready = grpc.ready().await;
     ready.map_err(|error| failure(&Status::from_error(Box::new(error))))?;
     let path = PathAndQuery::from_static(METHOD);
