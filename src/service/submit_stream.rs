@@ -23,7 +23,7 @@ use crate::wire::v1::{SubmitEventsResponse, SubmitStreamRequest, SubmitStreamRes
 use crate::wire::validate;
 
 /// How many submissions of one stream are at work or wait for their answer to be read.
-const IN_FLIGHT_MAX: usize = 256;
+const IN_FLIGHT_MAX: usize = 1_024;
 
 /// The most bytes of the submissions of one stream that are at work; the one that reaches it is
 /// still taken.
