@@ -169,6 +169,9 @@ impl SnapshotFile {
     }
 }
 
+/// How many bytes of the file a reader asks for at a time.
+const READ_BYTES: usize = 1024 * 1024;
+
 /// What one of several readers has read.
 #[derive(Default)]
 struct Share {
@@ -183,7 +186,10 @@ struct Share {
 
 impl Share {
     fn read(path: &Path, offset: u64, stride: u64) -> Result<Self, SnapshotError> {
-        let mut input = BufReader::new(File::open(path)?);
+        let file = File::open(path)?;
+        // The system is told that all of it is wanted, and may refuse to listen.
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::WillNeed);
+        let mut input = BufReader::with_capacity(READ_BYTES, file);
         let mut magic = [0; MAGIC.len()];
         input.read_exact(&mut magic)?;
         if magic != MAGIC {
