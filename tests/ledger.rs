@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::async_yields_async,
     missing_docs,
     unreachable_pub
 )]
