@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::batch::{Batch, Finished, Ground, UnderWay, Verdict};
 use super::{Recorder, Shared, clock};
+use crate::wire::block::RecordBlock;
 use crate::wire::validate::Submission;
 
 /// Something for the writer to do.
@@ -71,7 +72,7 @@ struct Open {
 /// A batch that the committer has taken.
 pub(super) struct Taken {
     pub(super) first_position: u64,
-    pub(super) blocks: Vec<crate::wire::block::RecordBlock>,
+    pub(super) blocks: Vec<RecordBlock>,
     pub(super) under_way: Arc<UnderWay>,
     pub(super) pending: Vec<Pending>,
 }
@@ -81,7 +82,13 @@ pub(super) struct Seat<'a>(pub(super) &'a Desk);
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.0.lock().closed = true;
+        let mut state = self.0.lock();
+        state.closed = true;
+        if std::thread::panicking() {
+            // It may hold half a submission. Those who wait are told that the outcome is unknown.
+            state.open = None;
+        }
+        drop(state);
         self.0.changed.notify_all();
     }
 }
@@ -266,5 +273,48 @@ impl State {
 impl Open {
     fn is_full(&self) -> bool {
         self.batch.is_full()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Views;
+    use crate::wire::moment::Moment;
+
+    fn desk_with_an_open_batch() -> Desk {
+        let views = Views::default();
+        let ground = Ground {
+            views: &views,
+            under_way: None,
+        };
+        let desk = Desk::default();
+        desk.lock().open = Some(Open {
+            batch: Batch::new(ground, Moment::default()),
+            pending: Vec::new(),
+        });
+        desk
+    }
+
+    #[test]
+    fn a_writer_that_ends_in_a_panic_leaves_nothing_to_be_committed() {
+        let desk = desk_with_an_open_batch();
+        let ended = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let _seat = Seat(&desk);
+                std::panic::resume_unwind(Box::new("half way through a submission"));
+            });
+            writer.join()
+        });
+        assert!(ended.is_err());
+        assert!(desk.take().is_none());
+    }
+
+    #[test]
+    fn a_writer_that_ends_in_good_order_has_its_last_batch_committed() {
+        let desk = desk_with_an_open_batch();
+        drop(Seat(&desk));
+        assert!(desk.take().is_some());
+        assert!(desk.take().is_none());
     }
 }
