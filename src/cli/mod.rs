@@ -2,8 +2,7 @@
 //!
 //! All but `serve`, `restore`, `salvage`, `check --data`, `sample`, `lifecycle` and `completions` are
 //! clients that speak gRPC like anyone else; they know nothing of the log, the views or the ledger.
-//! What a command is told to print goes
-//! to standard output, everything else to standard error.
+//! What a command is told to print goes to standard output, everything else to standard error.
 
 mod backup;
 mod bench;
