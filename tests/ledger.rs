@@ -15,7 +15,7 @@ mod support;
 use std::sync::Arc;
 
 use casetrail::domain::Rejection;
-use casetrail::ledger::{Ledger, OpenError, Recorder, SubmitError};
+use casetrail::ledger::{Answer, Channel, Ledger, OpenError, Recorder, SubmitError};
 use casetrail::log::{AppendError, Fault, Log, MemoryLog, ReadError};
 use casetrail::view::{SnapshotFile, Views};
 use casetrail::wire::block::RecordBlock;
@@ -45,6 +45,37 @@ async fn submit(
 ) -> Result<SubmitEventsResponse, SubmitError> {
     let submission = validate::submission(request.clone(), ledger.today()).unwrap();
     ledger.try_submit(submission, recorder()).await
+}
+
+/// Puts submissions into a channel one behind the other, the first with the index `first`.
+async fn put_all(
+    ledger: &Ledger,
+    channel: &Channel<'_>,
+    first: u64,
+    requests: &[SubmitEventsRequest],
+) {
+    for (index, request) in (first..).zip(requests) {
+        let submission = validate::submission(request.clone(), ledger.today()).unwrap();
+        channel.put(index, submission).await.unwrap();
+    }
+}
+
+/// The answers to all that was put into a channel, by their index.
+async fn answers(
+    channel: &Channel<'_>,
+    count: usize,
+) -> Vec<Result<SubmitEventsResponse, SubmitError>> {
+    let mut answers = std::collections::BTreeMap::new();
+    while answers.len() < count {
+        for (index, answer) in channel.answers().await {
+            let answer = match answer {
+                Answer::Told(answer) => answer,
+                Answer::Stored(stored) => stored.await,
+            };
+            assert!(answers.insert(index, answer).is_none(), "answered twice");
+        }
+    }
+    answers.into_values().collect()
 }
 
 fn change(case_id: &str, expected: Expected, events: Vec<Event>) -> CaseChange {
@@ -564,16 +595,14 @@ async fn cases_stand_in_the_order_in_which_the_log_opens_them() {
             )])
         };
         // Judged one behind the other, mostly in one commit: A is named first, and B opened first.
-        let mut answers = Vec::new();
-        for request in [
+        let channel = ledger.channel(recorder());
+        let requests = [
             opening(&a, E::HandedOverToFamily),
             opening(&b, E::RemainsReported),
             opening(&a, E::RemainsReported),
-        ] {
-            let submission = validate::submission(request, ledger.today()).unwrap();
-            answers.push(ledger.enqueue(submission, recorder()).await.unwrap());
-        }
-        let answers = futures_util::future::join_all(answers).await;
+        ];
+        put_all(&ledger, &channel, 0, &requests).await;
+        let answers = answers(&channel, requests.len()).await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 2);
     }
     let order: Vec<_> = ledger
@@ -597,12 +626,9 @@ async fn no_refusal_rests_on_what_was_never_recorded() {
             request(vec![change(&case, Expected::NoCase(true), events)])
         };
         log.inject(Fault::Full);
-        let mut answers = Vec::new();
-        for request in [opening(), opening(), opening()] {
-            let submission = validate::submission(request, ledger.today()).unwrap();
-            answers.push(ledger.enqueue(submission, recorder()).await.unwrap());
-        }
-        let answers = futures_util::future::join_all(answers).await;
+        let channel = ledger.channel(recorder());
+        put_all(&ledger, &channel, 0, &[opening(), opening(), opening()]).await;
+        let answers = answers(&channel, 3).await;
         // The disk was full for one commit: whoever was not in it comes to an empty case.
         let recorded = answers.iter().filter(|answer| answer.is_ok()).count();
         let stale = answers
@@ -678,23 +704,18 @@ async fn around_a_commit_under_way(
     let first = of(Expected::NoCase(true), E::DetentionAlleged);
     let follows = of(Expected::ExactVersion(1), E::ProofOfLifeReceived);
     let stale = of(Expected::NoCase(true), E::DetentionAlleged);
-    let enqueue = async |request: &SubmitEventsRequest| {
-        let submission = validate::submission(request.clone(), ledger.today()).unwrap();
-        ledger.enqueue(submission, recorder()).await.unwrap()
-    };
-    let mut answers = vec![enqueue(&first).await];
+    let channel = ledger.channel(recorder());
+    put_all(&ledger, &channel, 0, std::slice::from_ref(&first)).await;
     entries.recv().unwrap();
     // A write that fails here ends writing, or not; the next one is not asked to.
     if let Some(fault) = fault {
         log.inject(fault);
     }
-    for request in [&follows, &first, &stale] {
-        answers.push(enqueue(request).await);
-    }
+    put_all(&ledger, &channel, 1, &[follows, first, stale]).await;
     for _ in 0..4 {
         let_through.send(()).unwrap();
     }
-    (futures_util::future::join_all(answers).await, log)
+    (answers(&channel, 4).await, log)
 }
 
 #[tokio::test]

@@ -67,10 +67,16 @@ pub(super) struct Batch {
 pub(super) enum Verdict {
     Recorded(SubmitEventsResponse),
     Refused(SubmitError),
-    /// Its request_id is recorded: the answer is in the records from this position on.
-    Known {
-        first_position: u64,
-    },
+    /// Its request_id is recorded already.
+    Known(Known),
+}
+
+/// A submission whose request_id is recorded: the answer is in the records from a position on.
+pub(super) struct Known {
+    pub(super) first_position: u64,
+    pub(super) request_id: Uuid,
+    /// SHA-256 of what was submitted now, which tells whether it is the same.
+    pub(super) digest: [u8; 32],
 }
 
 /// What a batch comes to.
@@ -179,7 +185,11 @@ impl Batch {
         let request_id = submission.request_id;
         let known = self.request_ids.get(&request_id).copied();
         if let Some(first_position) = known.or_else(|| ground.request(request_id)) {
-            return Verdict::Known { first_position };
+            return Verdict::Known(Known {
+                first_position,
+                request_id,
+                digest: submission.digest,
+            });
         }
         let mut staged = Staged::default();
         let judged = self.stage(ground, submission, recorder, &mut staged);
@@ -217,7 +227,7 @@ impl Batch {
             .collect();
         // The views keep cases in the order in which the log opens them; a submission that was
         // refused may have been the first to name one here.
-        cases.sort_by_key(|case| case.first_position());
+        cases.sort_by_cached_key(|case| case.first_position());
         Finished {
             first_position,
             blocks,

@@ -1,8 +1,11 @@
 //! The committer: it appends each batch to the log as one durable commit, takes it into the views,
 //! and only then answers those who wait for it.
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::Shared;
 use super::batch::Verdict;
+use super::channel::Woken;
 use super::error::SubmitError;
 use super::writer::{Desk, Pending, Seat, Taken};
 use crate::log::AppendError;
@@ -32,48 +35,45 @@ fn commit(shared: &Shared, desk: &Desk, taken: Taken) {
     match appended {
         Ok(()) => {
             desk.settle();
-            for Pending { reply, verdict, .. } in pending {
-                // A client that went away does not want its answer.
-                let _ = reply.send(verdict);
-            }
+            answer(pending, |verdict, _| verdict);
         }
         Err(error) => {
             tracing::error!(%error, "a commit failed");
             let resting_on_it = desk.give_up();
-            for pending in pending {
-                fail(
-                    pending,
-                    durable_before,
-                    of_append(&error),
-                    of_append(&error),
-                );
-            }
+            let failed = |own: fn(&AppendError) -> SubmitError| {
+                let error = &error;
+                move |verdict, by_durable| match verdict {
+                    // What was judged by what is durable holds, whatever became of the commit.
+                    Verdict::Known(known) if known.first_position < durable_before => {
+                        Verdict::Known(known)
+                    }
+                    // What became of an equal one that was to be recorded before it.
+                    Verdict::Known(_) => Verdict::Refused(of_append(error)),
+                    Verdict::Refused(cause) if by_durable => Verdict::Refused(cause),
+                    _ => Verdict::Refused(own(error)),
+                }
+            };
+            answer(pending, failed(of_append));
             // What rested on it was not written, whatever became of the commit itself.
-            for pending in resting_on_it {
-                fail(
-                    pending,
-                    durable_before,
-                    not_tried(&error),
-                    of_append(&error),
-                );
-            }
+            answer(resting_on_it, failed(not_tried));
         }
     }
 }
 
-/// Answers one whose commit failed, or the one before it, on which it rested: `own` is what became
-/// of it, `earlier` what became of an equal one that was to be recorded before it.
-fn fail(pending: Pending, durable_before: u64, own: SubmitError, earlier: SubmitError) {
-    let verdict = match pending.verdict {
-        // What was judged by what is durable holds, whatever became of the commit.
-        Verdict::Known { first_position } if first_position < durable_before => {
-            Verdict::Known { first_position }
+/// Answers those who wait: `verdict` makes what each is told of its verdict, and of whether that was
+/// judged by what is durable alone.
+fn answer(pending: Vec<Pending>, verdict: impl Fn(Verdict, bool) -> Verdict) {
+    let mut woken = Woken::default();
+    // The room of all in the queue is given back at once.
+    let mut rooms: Option<OwnedSemaphorePermit> = None;
+    for waiting in pending {
+        match &mut rooms {
+            Some(rooms) => rooms.merge(waiting.room),
+            None => rooms = Some(waiting.room),
         }
-        Verdict::Known { .. } => Verdict::Refused(earlier),
-        Verdict::Refused(cause) if pending.by_durable => Verdict::Refused(cause),
-        _ => Verdict::Refused(own),
-    };
-    let _ = pending.reply.send(verdict);
+        let told = verdict(waiting.verdict, waiting.by_durable);
+        waiting.reply.tell(told, &mut woken);
+    }
 }
 
 fn not_tried(error: &AppendError) -> SubmitError {

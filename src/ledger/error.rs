@@ -56,6 +56,9 @@ pub enum SubmitError {
         /// Position of its first record.
         position: u64,
     },
+    /// The request_id was taken for that of another submission, which about one in 10^12 is; that is
+    /// known now, so that it will be judged when it is sent again.
+    RequestIdConfused,
     /// The records of the submission are larger than a commit or a record may be.
     TooLarge {
         /// Its size in bytes.
@@ -134,6 +137,11 @@ impl fmt::Display for SubmitError {
                 f,
                 "submission {request_id} is recorded already with other content, from position \
                  {position} on: choose a new request_id for a new submission"
+            ),
+            Self::RequestIdConfused => write!(
+                f,
+                "the request_id was taken for that of another submission, which is mended now: send \
+                 the submission again as it is"
             ),
             Self::TooLarge { bytes, limit } => write!(
                 f,

@@ -15,6 +15,7 @@
 
 pub mod audit;
 mod batch;
+mod channel;
 pub mod check;
 mod clock;
 mod committer;
@@ -31,7 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::log::Log;
 use crate::view::{SnapshotFile, Views};
@@ -41,7 +42,9 @@ use crate::wire::moment::Moment;
 use crate::wire::v1::SubmitEventsResponse;
 use crate::wire::validate::Submission;
 
-use batch::Verdict;
+use batch::{Known, Verdict};
+use channel::Reply;
+pub use channel::{Answer, Channel};
 pub use error::{OpenError, RebuildError, SubmitError};
 pub use rebuild::Rebuilt;
 use writer::{Desk, Job, Work};
@@ -125,51 +128,16 @@ impl Ledger {
         })
     }
 
-    /// Puts a submission into the queue, waiting for room, and returns its answer to wait for. The
-    /// writer judges submissions in the order in which they were put in: who waits for each to be
-    /// in before putting in the next one has them judged in order, without waiting for answers.
-    ///
-    /// # Errors
-    /// Writing has ended. The answer's errors are those of [`Ledger::submit`].
-    pub async fn enqueue(
-        &self,
-        submission: Submission,
-        recorder: Recorder,
-    ) -> Result<impl Future<Output = Result<SubmitEventsResponse, SubmitError>>, SubmitError> {
-        let queue = self.queue()?;
-        let room = Arc::clone(&self.queue_bytes)
-            .acquire_many_owned(units_of(&submission))
-            .await
-            .map_err(|_| self.writing_ended())?;
-        let place = queue.reserve().await.map_err(|_| self.writing_ended())?;
-        let (digest, request_id) = (submission.digest, submission.request_id);
-        let (reply, verdict) = oneshot::channel();
-        place.send(Work::Submission(Job {
-            submission,
-            recorder,
-            reply,
-            room,
-        }));
-        Ok(self.answer(request_id, digest, verdict))
-    }
-
-    /// Records a submission, waiting for room in the queue.
-    ///
-    /// # Errors
-    /// See [`SubmitError`]; in each case but an unknown outcome nothing of it is recorded.
-    pub async fn submit(
-        &self,
-        submission: Submission,
-        recorder: Recorder,
-    ) -> Result<SubmitEventsResponse, SubmitError> {
-        self.enqueue(submission, recorder).await?.await
+    /// A channel through which one client submits without waiting for answers.
+    pub fn channel(&self, recorder: Recorder) -> Channel<'_> {
+        Channel::new(self, recorder)
     }
 
     /// Records a submission, or refuses it at once with [`SubmitError::QueueFull`] where the queue
     /// has no room.
     ///
     /// # Errors
-    /// As [`Ledger::submit`].
+    /// See [`SubmitError`]; in each case but an unknown outcome nothing of it is recorded.
     pub async fn try_submit(
         &self,
         submission: Submission,
@@ -179,19 +147,23 @@ impl Ledger {
         let room = Arc::clone(&self.queue_bytes)
             .try_acquire_many_owned(units_of(&submission))
             .map_err(|_| SubmitError::QueueFull)?;
-        let (digest, request_id) = (submission.digest, submission.request_id);
         let (reply, verdict) = oneshot::channel();
         let work = Work::Submission(Job {
             submission,
-            recorder,
-            reply,
+            recorder: Arc::new(recorder),
+            reply: Reply::to_call(reply),
             room,
         });
         queue.try_send(work).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => SubmitError::QueueFull,
             mpsc::error::TrySendError::Closed(_) => self.writing_ended(),
         })?;
-        self.answer(request_id, digest, verdict).await
+        match verdict.await {
+            Ok(Verdict::Recorded(response)) => Ok(response),
+            Ok(Verdict::Refused(error)) => Err(error),
+            Ok(Verdict::Known(known)) => self.stored_answer(known).await,
+            Err(_) => Err(self.unanswered()),
+        }
     }
 
     /// The views. Hold the guard shortly, and never across an await or I/O.
@@ -283,40 +255,60 @@ impl Ledger {
         }
     }
 
-    async fn answer(
+    /// Waits for room in the queue for a submission.
+    async fn place(&self, submission: &Submission) -> Result<Place, SubmitError> {
+        let queue = self.queue()?;
+        let room = Arc::clone(&self.queue_bytes)
+            .acquire_many_owned(units_of(submission))
+            .await
+            .map_err(|_| self.writing_ended())?;
+        let place = queue.reserve_owned().await;
+        let place = place.map_err(|_| self.writing_ended())?;
+        Ok(Place { place, room })
+    }
+
+    /// Begins to read what a submission was told when it was recorded, off the writer's path, and
+    /// waits for it.
+    fn stored_answer(
         &self,
-        request_id: uuid::Uuid,
-        digest: [u8; 32],
-        verdict: oneshot::Receiver<Verdict>,
-    ) -> Result<SubmitEventsResponse, SubmitError> {
-        match verdict.await {
-            Ok(Verdict::Recorded(response)) => Ok(response),
-            Ok(Verdict::Refused(error)) => Err(error),
-            Ok(Verdict::Known { first_position }) => {
-                let log = Arc::clone(&self.shared.log);
-                // The stored answer is read from the disk, off the writer's path.
-                let stored = tokio::task::spawn_blocking(move || {
-                    stored::answer(log.as_ref(), first_position, request_id, digest)
-                });
-                match stored.await {
-                    Ok(Ok(Some(response))) => Ok(response),
-                    Ok(Ok(None)) => {
-                        // The views took it for another submission. From now on they don't, so
-                        // that it is judged when it is sent again, as a client then does.
-                        self.shared.views_mut().note_unrecorded(request_id);
-                        Err(SubmitError::QueueFull)
-                    }
-                    Ok(Err(error)) => Err(error),
-                    Err(_) => Err(self.writing_ended()),
-                }
-            }
-            // The writer is gone without an answer: what became of the submission is not known.
-            Err(_) => {
-                let cause = "the writer stopped before it answered".to_owned();
-                let cause = self.shared.log.ended().unwrap_or(cause);
-                Err(SubmitError::OutcomeUnknown { cause })
-            }
-        }
+        known: Known,
+    ) -> impl Future<Output = Result<SubmitEventsResponse, SubmitError>> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        let stopped = self.writing_ended();
+        let stored = tokio::task::spawn_blocking(move || {
+            let stored = stored::answer(shared.log.as_ref(), &known)?;
+            stored.ok_or_else(|| {
+                // The views took it for another submission. From now on they don't, so that it is
+                // judged when it is sent again, as a client then does.
+                shared.views_mut().note_unrecorded(known.request_id);
+                SubmitError::RequestIdConfused
+            })
+        });
+        async move { stored.await.unwrap_or(Err(stopped)) }
+    }
+
+    /// The writer is gone without an answer: what became of the submission is not known.
+    fn unanswered(&self) -> SubmitError {
+        let cause = "the writer stopped before it answered".to_owned();
+        let cause = self.shared.log.ended().unwrap_or(cause);
+        SubmitError::OutcomeUnknown { cause }
+    }
+}
+
+/// Room in the queue for a submission.
+struct Place {
+    place: mpsc::OwnedPermit<Work>,
+    room: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn take(self, submission: Submission, recorder: Arc<Recorder>, reply: Reply) {
+        self.place.send(Work::Submission(Job {
+            submission,
+            recorder,
+            reply,
+            room: self.room,
+        }));
     }
 }
 

@@ -4,6 +4,7 @@
 use prost::Message;
 use uuid::Uuid;
 
+use super::batch::Known;
 use super::error::SubmitError;
 use crate::log::{Log, ReadError};
 use crate::wire::v1::{CaseChangeResult, Record, SubmitEventsResponse};
@@ -15,10 +16,13 @@ const READ_BYTES: usize = 64 * 1024;
 /// another submission is recorded at that position, with which the views confuse it.
 pub(super) fn answer(
     log: &dyn Log,
-    first_position: u64,
-    request_id: Uuid,
-    digest: [u8; 32],
+    known: &Known,
 ) -> Result<Option<SubmitEventsResponse>, SubmitError> {
+    let Known {
+        first_position,
+        request_id,
+        digest,
+    } = *known;
     let records = records(log, first_position).map_err(SubmitError::Unreadable)?;
     let is_other = records
         .first()
@@ -106,13 +110,18 @@ mod tests {
         let log = MemoryLog::new();
         log.append(0, &builder.finish(0)).unwrap();
 
-        let stored = answer(&log, 0, request_id, [7; 32]).unwrap().unwrap();
+        let known = |request_id, digest| Known {
+            first_position: 0,
+            request_id,
+            digest,
+        };
+        let stored = answer(&log, &known(request_id, [7; 32])).unwrap().unwrap();
         assert_eq!(stored.request_id, request_id.to_string());
         assert!(stored.replayed);
-        let reused = answer(&log, 0, request_id, [8; 32]);
+        let reused = answer(&log, &known(request_id, [8; 32]));
         assert!(matches!(reused, Err(SubmitError::RequestIdReused { .. })));
         for digest in [[7; 32], [8; 32]] {
-            assert!(answer(&log, 0, other, digest).unwrap().is_none());
+            assert!(answer(&log, &known(other, digest)).unwrap().is_none());
         }
     }
 }

@@ -7,9 +7,10 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::batch::{Batch, Finished, Ground, UnderWay, Verdict};
+use super::channel::Reply;
 use super::{Recorder, Shared, clock};
 use crate::wire::block::RecordBlock;
 use crate::wire::validate::Submission;
@@ -24,19 +25,19 @@ pub(super) enum Work {
 /// A submission that waits for its verdict.
 pub(super) struct Job {
     pub(super) submission: Submission,
-    pub(super) recorder: Recorder,
-    pub(super) reply: oneshot::Sender<Verdict>,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) reply: Reply,
     /// Its room in the queue, given back once it is answered.
     pub(super) room: OwnedSemaphorePermit,
 }
 
 /// A verdict that is told once the commit is durable.
 pub(super) struct Pending {
-    pub(super) reply: oneshot::Sender<Verdict>,
+    pub(super) reply: Reply,
     pub(super) verdict: Verdict,
     /// Whether it was judged by what is durable alone, and not by what commits were to bring.
     pub(super) by_durable: bool,
-    _room: OwnedSemaphorePermit,
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 /// Where the writer and the committer meet.
@@ -149,7 +150,7 @@ impl Desk {
             reply,
             verdict,
             by_durable,
-            _room: room,
+            room,
         });
         if batch.is_full() {
             *ready = true;

@@ -61,7 +61,7 @@ impl CaseService for Cases {
         tracing::debug!(method = METHOD, "opened");
         let ledger = Arc::clone(&self.shared.ledger);
         tokio::spawn(async move {
-            let result = submit_stream::run(&outlet, &ledger, &recorder, request.into_inner());
+            let result = submit_stream::run(&outlet, &ledger, recorder, request.into_inner());
             let result = result.await;
             outlet.finish(METHOD, result).await;
         });

@@ -228,6 +228,9 @@ impl From<SubmitError> for Failure {
             SubmitError::QueueFull => {
                 Self::new(PUSH_BACK, "QUEUE_FULL", message).retry_after(RETRY_QUEUE)
             }
+            SubmitError::RequestIdConfused => {
+                Self::new(PUSH_BACK, "REQUEST_ID_CONFUSED", message).retry_after(RETRY_QUEUE)
+            }
             SubmitError::DiskFull { cause } => {
                 Self::new(PUSH_BACK, "DISK_FULL", DISK_FULL.to_owned())
                     .retry_after(RETRY_DISK)

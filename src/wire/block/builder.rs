@@ -16,6 +16,8 @@ pub struct BlockBuilder {
     buffer: BytesMut,
     /// Of each block its length in bytes, header included, and its count of records.
     blocks: Vec<(usize, u32)>,
+    /// Number of records in them all.
+    records: u64,
 }
 
 impl BlockBuilder {
@@ -40,7 +42,7 @@ impl BlockBuilder {
 
     /// How many records have been pushed.
     pub fn record_count(&self) -> u64 {
-        self.blocks.iter().map(|(_, count)| u64::from(*count)).sum()
+        self.records
     }
 
     /// The size in bytes of all blocks so far, headers included: what the commit will weigh.
@@ -56,6 +58,7 @@ impl BlockBuilder {
     /// The blocks of what was pushed, the first record at `first_position`. The builder is empty
     /// afterwards and can be used again.
     pub fn finish(&mut self, first_position: u64) -> Vec<RecordBlock> {
+        self.records = 0;
         let mut rest = self.buffer.split();
         let mut position = first_position;
         let blocks = self.blocks.drain(..).map(|(length, count)| {
@@ -94,6 +97,7 @@ impl BlockBuilder {
             }
         }
         put_frame_head(&mut self.buffer, length);
+        self.records = self.records.saturating_add(1);
         Ok(())
     }
 }

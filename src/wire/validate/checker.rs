@@ -3,7 +3,7 @@
 //! Each check has the name of what the field must be. A check leaves a violation and goes on, so
 //! that a client is told everything at once.
 
-use std::{collections::HashSet, fmt, fmt::Write};
+use std::{collections::HashSet, fmt};
 
 use uuid::Uuid;
 
@@ -18,7 +18,9 @@ use crate::wire::{
 
 /// What has been found wrong so far, and where checking stands.
 pub(super) struct Checker {
-    path: String,
+    /// The parts of the message that are being checked, the innermost last. Most messages have
+    /// nothing wrong, so that a path is written out only where something is.
+    path: Vec<Segment>,
     violations: Vec<Violation>,
     too_large: bool,
     personal: bool,
@@ -26,10 +28,32 @@ pub(super) struct Checker {
     last_day: Day,
 }
 
+/// A part of a message: a field, or an element of a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Segment {
+    Field(&'static str),
+    Element(&'static str, usize),
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(field) => formatter.write_str(field),
+            Self::Element(field, index) => write!(formatter, "{field}[{index}]"),
+        }
+    }
+}
+
+impl From<&'static str> for Segment {
+    fn from(field: &'static str) -> Self {
+        Self::Field(field)
+    }
+}
+
 impl Checker {
     pub(super) fn new(today: Day) -> Self {
         Self {
-            path: String::new(),
+            path: Vec::new(),
             violations: Vec::new(),
             too_large: false,
             personal: false,
@@ -63,27 +87,21 @@ impl Checker {
     /// Checks the fields of a part of the message; their paths begin with its segment.
     pub(super) fn at<T>(
         &mut self,
-        segment: impl fmt::Display,
+        segment: impl Into<Segment>,
         check: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        let length = self.path.len();
-        let separator = if length == 0 { "" } else { "." };
-        // Writing to a String does not fail.
-        let _ = write!(self.path, "{separator}{segment}");
+        self.path.push(segment.into());
         let result = check(self);
-        self.path.truncate(length);
+        self.path.pop();
         result
     }
 
     /// The path of a field of the part that is being checked; of the part itself for no field.
     pub(super) fn path(&self, field: impl fmt::Display) -> String {
-        let field = field.to_string();
-        let separator = if self.path.is_empty() || field.is_empty() {
-            ""
-        } else {
-            "."
-        };
-        format!("{}{separator}{field}", self.path)
+        let segments = self.path.iter().map(Segment::to_string);
+        let mut path: Vec<_> = segments.chain([field.to_string()]).collect();
+        path.retain(|segment| !segment.is_empty());
+        path.join(".")
     }
 
     pub(super) fn violation(&mut self, field: impl fmt::Display, description: impl Into<String>) {
@@ -176,7 +194,7 @@ impl Checker {
     }
 
     /// A place: its identifier, or that it is unknown.
-    pub(super) fn place(&mut self, field: &str, place: Option<&v1::Place>) {
+    pub(super) fn place(&mut self, field: &'static str, place: Option<&v1::Place>) {
         let Some(place) = place else {
             return self.violation(field, "is missing; give its place_id, or unknown: true");
         };

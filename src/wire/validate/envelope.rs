@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use prost::Message;
 use uuid::Uuid;
 
+use super::checker::Segment;
 use super::{Checker, Expected, ValidEvent, payload};
 use crate::wire::{
     edtf::OccurredDays,
@@ -12,6 +13,15 @@ use crate::wire::{
     limits::{EVENT_BYTES_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_CASES_MAX, SUBMISSION_EVENTS_MAX},
     v1::{self, case_change},
 };
+
+/// What stands in a submission already.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The index of the change of each case.
+    cases: HashMap<Uuid, usize>,
+    /// The change of each event, and the place of the event in it.
+    events: HashMap<Uuid, (usize, usize)>,
+}
 
 /// What checking a change has found beside its events.
 pub(super) struct CheckedChange {
@@ -79,17 +89,15 @@ impl Checker {
         }
     }
 
-    /// One change. The two maps tell what stands in the submission already: the index of the
-    /// change of each case, and the path of each event.
+    /// One change.
     pub(super) fn change(
         &mut self,
         index: usize,
         change: &mut v1::CaseChange,
-        case_indexes: &mut HashMap<Uuid, usize>,
-        event_paths: &mut HashMap<Uuid, String>,
+        seen: &mut Seen,
     ) -> Option<CheckedChange> {
         let case_id = self.identifier("case_id", &mut change.case_id);
-        if let Some(earlier) = case_id.and_then(|case_id| case_indexes.insert(case_id, index)) {
+        if let Some(earlier) = case_id.and_then(|case_id| seen.cases.insert(case_id, index)) {
             self.violation(
                 "case_id",
                 format!("stands in changes[{earlier}] already; put its events into one change"),
@@ -100,9 +108,10 @@ impl Checker {
             self.violation("events", "are missing; send at least one");
         }
         let mut events = Vec::with_capacity(change.events.len());
-        for (index, event) in change.events.iter_mut().enumerate() {
-            events.push(self.at(format_args!("events[{index}]"), |checker| {
-                checker.event(case_id, event, event_paths)
+        for (event_index, event) in change.events.iter_mut().enumerate() {
+            let place = (index, event_index);
+            events.push(self.at(Segment::Element("events", event_index), |checker| {
+                checker.event(case_id, place, event, seen)
             }));
         }
         Some(CheckedChange {
@@ -142,8 +151,9 @@ impl Checker {
     fn event(
         &mut self,
         case_id: Option<Uuid>,
+        place: (usize, usize),
         event: &mut v1::Event,
-        event_paths: &mut HashMap<Uuid, String>,
+        seen: &mut Seen,
     ) -> Option<EventFacts> {
         self.no_personal_values("personal", &event.personal);
         let bytes = event.encoded_len();
@@ -155,7 +165,7 @@ impl Checker {
             );
             return None;
         }
-        let event_id = self.event_id(event, event_paths);
+        let event_id = self.event_id(place, event, seen);
         let days = self.past_date("occurred", &event.occurred);
         if !event.received_on.is_empty() {
             self.past_day("received_on", &event.received_on);
@@ -195,14 +205,17 @@ impl Checker {
 
     fn event_id(
         &mut self,
+        place: (usize, usize),
         event: &mut v1::Event,
-        event_paths: &mut HashMap<Uuid, String>,
+        seen: &mut Seen,
     ) -> Option<Uuid> {
         let event_id = self.identifier("event_id", &mut event.event_id)?;
-        if let Some(earlier) = event_paths.insert(event_id, self.path("event_id")) {
+        if let Some((change, event)) = seen.events.insert(event_id, place) {
             self.violation(
                 "event_id",
-                format!("is that of {earlier} too; give each its own"),
+                format!(
+                    "is that of changes[{change}].events[{event}].event_id too; give each its own"
+                ),
             );
         }
         Some(event_id)

@@ -75,7 +75,10 @@ impl ReplayFilter {
 ///
 /// # Errors
 /// Tells all values that are wrong, up to a limit.
-pub fn case_filter(field: &str, filter: Option<v1::CaseFilter>) -> Result<CaseFilter, Invalid> {
+pub fn case_filter(
+    field: &'static str,
+    filter: Option<v1::CaseFilter>,
+) -> Result<CaseFilter, Invalid> {
     let filter = filter.unwrap_or_default();
     let scope = PageScope::of_filter(&filter.encode_to_vec());
     let mut checker = Checker::without_day();
@@ -122,7 +125,7 @@ pub fn case_filter(field: &str, filter: Option<v1::CaseFilter>) -> Result<CaseFi
 /// # Errors
 /// Tells all values that are wrong, up to a limit.
 pub fn replay_filter(
-    field: &str,
+    field: &'static str,
     filter: Option<v1::ReplayFilter>,
 ) -> Result<ReplayFilter, Invalid> {
     let filter = filter.unwrap_or_default();

@@ -8,7 +8,7 @@
 //!
 //! It knows no case: what the lifecycle allows is the domain's question.
 
-use std::{collections::HashMap, fmt};
+use std::fmt;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -26,7 +26,8 @@ mod marks;
 mod page;
 mod payload;
 
-use checker::Checker;
+use checker::{Checker, Segment};
+use envelope::Seen;
 pub use filter::{CaseFilter, ReplayFilter, case_filter, replay_filter};
 pub use page::{PageScope, page_size, page_token};
 
@@ -183,12 +184,11 @@ pub fn submission(mut request: v1::SubmitEventsRequest, today: Day) -> Result<Su
 
     let mut checker = Checker::new(today);
     let request_id = checker.identifier("request_id", &mut request.request_id);
-    let mut case_indexes = HashMap::new();
-    let mut event_paths = HashMap::new();
+    let mut seen = Seen::default();
     let mut checked = Vec::with_capacity(request.changes.len());
     for (index, change) in request.changes.iter_mut().enumerate() {
-        checked.push(checker.at(format_args!("changes[{index}]"), |checker| {
-            checker.change(index, change, &mut case_indexes, &mut event_paths)
+        checked.push(checker.at(Segment::Element("changes", index), |checker| {
+            checker.change(index, change, &mut seen)
         }));
     }
     checker.finish()?;

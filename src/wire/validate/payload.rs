@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use super::Checker;
+use super::checker::Segment;
 use crate::wire::{
     limits::SPLIT_LABELS_MAX,
     v1::{self, IdentificationMethod as Method, ReasonCode, event::Payload},
@@ -315,13 +316,13 @@ fn labels(c: &mut Checker, labels: &[String]) {
 }
 
 /// Scores of the eight criteria of a durable solution, at least one, each criterion once.
-fn scores(c: &mut Checker, field: &str, scores: &[v1::CriterionScore]) {
+fn scores(c: &mut Checker, field: &'static str, scores: &[v1::CriterionScore]) {
     if scores.is_empty() {
         return c.violation(field, "are missing; give at least one score");
     }
     let mut seen = HashSet::new();
     for (index, score) in scores.iter().enumerate() {
-        c.at(format_args!("{field}[{index}]"), |c| {
+        c.at(Segment::Element(field, index), |c| {
             let name = v1::DurableSolutionCriterion::as_str_name;
             let criterion = c.choice("criterion", score.criterion, name);
             if criterion.is_some() && !seen.insert(score.criterion) {
