@@ -8,7 +8,8 @@ use super::names;
 use super::output::Output;
 use crate::wire::json;
 use crate::wire::v1::{
-    Case, CaseStatus, GetCaseRequest, LegalCategory, WishesOutcome, case::Detail,
+    Case, CaseStatus, Clause, ClauseBasis, GetCaseRequest, LegalCategory, WishesOutcome,
+    case::Detail,
 };
 
 /// Which case.
@@ -133,7 +134,36 @@ fn detail(detail: Option<&Detail>) -> Vec<(&'static str, String)> {
                 facts.push(("returned", household.members_returned.to_string()));
             }
         }
+        Some(Detail::InquiryDetail(inquiry)) => {
+            if !inquiry.candidate_case_id.is_empty() {
+                facts.push(("candidate", inquiry.candidate_case_id.clone()));
+            }
+        }
+        Some(Detail::AgreementDetail(agreement)) => {
+            facts.push(("parties", agreement.parties.join(", ")));
+            facts.push(("text", agreement.text_reference.clone()));
+            facts.extend(agreement.clauses.iter().map(|it| ("clause", clause(it))));
+        }
+        Some(Detail::ConsultationDetail(consultation)) => {
+            facts.push(("plan", consultation.plan_year.to_string()));
+            facts.push(("parties", consultation.parties.join(", ")));
+            facts.push(("planned for", consultation.date.clone()));
+        }
         None => {}
     }
     facts
+}
+
+/// A clause in a few words: `2, by humanitarian law, due 2024-06-01`.
+fn clause(clause: &Clause) -> String {
+    let basis = match clause.basis() {
+        ClauseBasis::Ihl => "by humanitarian law",
+        ClauseBasis::Agreement => "by agreement",
+        ClauseBasis::Unspecified => "on no basis",
+    };
+    let due = match clause.due.as_str() {
+        "" => "without a due date".to_owned(),
+        due => format!("due {due}"),
+    };
+    format!("{}, {basis}, {due}", clause.reference)
 }

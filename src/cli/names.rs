@@ -1,5 +1,7 @@
 //! The short names of the protocol's enumerations, as people read and type them.
 
+use std::collections::BTreeMap;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use prost_types::Timestamp;
 use tonic::Code;
@@ -26,13 +28,27 @@ pub(super) fn category_parser() -> impl TypedValueParser<Value = i32> {
     parser(|number| LegalCategory::try_from(number).ok().map(category))
 }
 
-/// Parses statuses by their short names, which differ between the kinds.
-pub(super) fn status_parser() -> impl TypedValueParser<Value = i32> {
-    parser(|number| {
-        CaseStatus::try_from(number)
-            .ok()
-            .map(|status| status_name(status).to_owned())
+/// Parses statuses by their short names. Some kinds share a name: then it stands for the statuses of
+/// all of them.
+pub(super) fn status_parser() -> impl TypedValueParser<Value = Vec<i32>> {
+    let mut named: BTreeMap<&'static str, Vec<i32>> = BTreeMap::new();
+    for status in statuses() {
+        named
+            .entry(status_name(status))
+            .or_default()
+            .push(status.into());
+    }
+    PossibleValuesParser::new(named.keys().copied()).try_map(move |typed: String| {
+        let mut names = named.iter();
+        names
+            .find(|(name, _)| name.eq_ignore_ascii_case(&typed))
+            .map(|(_, statuses)| statuses.clone())
+            .ok_or("no such name")
     })
+}
+
+fn statuses() -> impl Iterator<Item = CaseStatus> {
+    (1..NUMBER_MAX).filter_map(|number| CaseStatus::try_from(number).ok())
 }
 
 /// Parses event types by their short names.
@@ -184,16 +200,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_names_of_statuses_differ_between_the_kinds() {
-        let mut names: Vec<_> = (1..NUMBER_MAX)
-            .filter_map(|number| CaseStatus::try_from(number).ok())
-            .map(status_name)
+    fn short_names_of_statuses_differ_within_a_kind() {
+        let mut names: Vec<_> = statuses()
+            .map(|status| (status as i32 / 100, status_name(status)))
             .collect();
         let count = names.len();
-        assert_eq!(count, 38);
+        assert_eq!(count, 62);
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn a_name_that_kinds_share_stands_for_the_statuses_of_all() {
+        let command = clap::Command::new("list").arg(
+            clap::Arg::new("status")
+                .value_parser(status_parser())
+                .ignore_case(true),
+        );
+        let parsed = |name| {
+            let matches = command.clone().try_get_matches_from(["list", name]);
+            matches.unwrap().get_one::<Vec<i32>>("status").cloned()
+        };
+        let of = |statuses: &[CaseStatus]| Some(statuses.iter().map(|s| *s as i32).collect());
+        assert_eq!(
+            parsed("suspended"),
+            of(&[CaseStatus::SiteSuspended, CaseStatus::AgreementSuspended])
+        );
+        assert_eq!(parsed("Registered"), of(&[CaseStatus::DetentionRegistered]));
     }
 
     #[test]

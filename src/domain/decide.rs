@@ -29,6 +29,10 @@ impl Surroundings for Judged<'_> {
     fn intern(&mut self, _: &str) -> Option<TextPlace> {
         None
     }
+
+    fn keep(&mut self, _: &Payload) -> Option<TextPlace> {
+        None
+    }
 }
 
 impl CaseState {
@@ -75,7 +79,8 @@ impl CaseState {
                 target: target_of(event),
             }),
             _ => self.decide_in_place(kind, &candidate),
-        }
+        }?;
+        self.decide_matter(event)
     }
 
     /// Whether an event that bears on the status is allowed in its place.

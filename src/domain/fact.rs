@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use uuid::Uuid;
 
+use super::kept;
 use super::lifecycle::{self, Allowed};
 use crate::wire::edtf::{Day, OccurredDays};
 use crate::wire::event_type;
@@ -64,6 +65,8 @@ pub(super) enum Effect {
     /// The fact at this index no longer counts.
     Void(FactIndex),
     Close,
+    /// Its payload is kept whole at this place.
+    Kept(TextPlace),
     /// It names an event that the case does not have: only a record of another version can.
     Unresolved,
 }
@@ -92,6 +95,9 @@ pub(super) trait Surroundings {
 
     /// The place of a text among the facts; none for an empty one.
     fn intern(&mut self, text: &str) -> Option<TextPlace>;
+
+    /// Keeps a payload whole; none for a case that is only judged.
+    fn keep(&mut self, payload: &Payload) -> Option<TextPlace>;
 }
 
 /// Makes the fact of an event.
@@ -134,6 +140,8 @@ fn place_of(payload: &Payload) -> Option<&v1::Place> {
         Payload::TurnedBack(event) => event.place.as_ref(),
         Payload::ReturnArrived(event) => event.place.as_ref(),
         Payload::SpontaneousReturn(event) => event.place.as_ref(),
+        Payload::SiteReported(event) => event.site.as_ref(),
+        Payload::InquiryOpened(event) => event.last_known_place.as_ref(),
         _ => None,
     }
 }
@@ -169,6 +177,7 @@ fn effect_of(payload: &Payload, case: &mut impl Surroundings) -> Effect {
         Payload::HouseholdSplit(event) => Effect::HouseholdSplit(event.members),
         Payload::ReturnArrived(event) => Effect::MembersReturned(event.members),
         Payload::SpontaneousReturn(event) => Effect::MembersReturned(event.members),
+        kept if kept::is_kept(kept) => case.keep(kept).map_or(Effect::None, Effect::Kept),
         _ => Effect::None,
     }
 }

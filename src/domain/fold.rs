@@ -279,6 +279,7 @@ impl Image {
             | Effect::Resolve(_)
             | Effect::Void(_)
             | Effect::Close
+            | Effect::Kept(_)
             | Effect::Unresolved => {}
         }
     }

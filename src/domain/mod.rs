@@ -8,14 +8,18 @@
 //! It knows no clock, no I/O, no async and no gRPC: time is a parameter.
 
 mod decide;
+mod detail;
 mod fact;
 mod fold;
+mod kept;
 pub mod lifecycle;
+mod matter;
 mod packed;
 mod rejection;
 mod state;
 
 pub use fact::Fact;
 pub use fold::Image;
+pub use matter::Matter;
 pub use rejection::{Rejection, RejectionKind};
 pub use state::{Arrival, Before, CaseState};

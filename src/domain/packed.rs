@@ -4,9 +4,9 @@
 //! are packed, and unpacked where somebody asks. Nothing of a fact is lost by it.
 //!
 //! Layout: items one behind the other. The first is the text of the organisation that opened the
-//! case. A text is [`TEXT`], its length and its UTF-8; its place is where it begins. A fact is the
-//! code of its event type; a byte with its credibility, whether it has a district, and its effect;
-//! the 16 bytes of its event_id; its position and its day as differences from those of the fact
+//! case. A text is [`TEXT`], its length and its UTF-8 (or the bytes of a payload that is kept whole);
+//! its place is where it begins. A fact is the code of its event type; a byte with its credibility,
+//! whether it has a district, and its effect, with another byte where that doesn't fit; the 16 bytes of its event_id; its position and its day as differences from those of the fact
 //! before it (the first from 0); its claim, where the lifecycle leaves it to the payload; the
 //! district's place; what its effect has beside it. Numbers are varints (LEB128).
 //!
@@ -24,11 +24,15 @@ use super::lifecycle::{self, Outcome};
 use crate::wire::edtf::Day;
 use crate::wire::v1::{CaseStatus, Credibility, EventType, LegalCategory, WishesOutcome};
 
-/// The code of a text: no event type has it, since none is numbered 0 within its hundred.
-const TEXT: u8 = 64;
+/// The code of a text: no event type has it.
+const TEXT: u8 = 255;
 
-/// How many event types a hundred has room for.
-const CODES_OF_A_HUNDRED: i32 = 64;
+/// Where the codes of each hundred of event types begin. A hundred has room up to the beginning of
+/// the next one; its number 0 is no event type.
+const CODES: [i32; 9] = [0, 64, 104, 136, 168, 184, 200, 216, 232];
+
+/// The number of an effect that the byte beside it has no room for: another byte tells how much more.
+const FURTHER_EFFECT: u8 = 15;
 
 /// The bit that says that a fact tells a district.
 const TELLS_DISTRICT: u8 = 0b1000;
@@ -60,7 +64,7 @@ impl PackedFacts {
     /// No facts yet, and the organisation of the case.
     pub(super) fn of_organisation(organisation: &str) -> Self {
         let mut facts = Self::default();
-        facts.push_text(organisation);
+        facts.push_text(organisation.as_bytes());
         facts
     }
 
@@ -89,13 +93,20 @@ impl PackedFacts {
 
     /// The organisation that opened the case.
     pub(super) fn organisation(&self) -> &str {
-        text_at(&self.bytes, 0)
+        std::str::from_utf8(bytes_at(&self.bytes, 0)).unwrap_or_default()
     }
 
     /// The text at a place; empty for none.
     pub(super) fn text(&self, place: Option<TextPlace>) -> &str {
-        let place = place.and_then(|place| usize::try_from(place.get()).ok());
-        place.map_or("", |place| text_at(&self.bytes, place))
+        place.map_or("", |place| {
+            std::str::from_utf8(self.kept(place)).unwrap_or_default()
+        })
+    }
+
+    /// The bytes at a place.
+    pub(super) fn kept(&self, place: TextPlace) -> &[u8] {
+        let place = usize::try_from(place.get()).unwrap_or(usize::MAX);
+        bytes_at(&self.bytes, place)
     }
 
     /// The place of a text, which is added unless it is at one of the places `known`; none for an
@@ -111,11 +122,14 @@ impl PackedFacts {
         known
             .into_iter()
             .find(|place| self.text(Some(*place)) == text)
-            .or_else(|| {
-                let place = u32::try_from(self.bytes.len()).ok();
-                self.push_text(text);
-                place.and_then(NonZeroU32::new)
-            })
+            .or_else(|| self.keep(text.as_bytes()))
+    }
+
+    /// Adds bytes, and tells their place.
+    pub(super) fn keep(&mut self, bytes: &[u8]) -> Option<TextPlace> {
+        let place = u32::try_from(self.bytes.len()).ok();
+        self.push_text(bytes);
+        place.and_then(NonZeroU32::new)
     }
 
     /// Adds a fact.
@@ -124,11 +138,15 @@ impl PackedFacts {
         buffer.put(code_of(fact.event_type));
         let (effect, argument, second) = effect_parts(fact.effect);
         let district = fact.district.map(TextPlace::get);
-        let mut flags = (fact.credibility as u8) & 0b111 | effect << 4;
+        let further_effect = effect.checked_sub(FURTHER_EFFECT);
+        let mut flags = (fact.credibility as u8) & 0b111 | effect.min(FURTHER_EFFECT) << 4;
         if district.is_some() {
             flags |= TELLS_DISTRICT;
         }
         buffer.put(flags);
+        if let Some(further) = further_effect {
+            buffer.put(further);
+        }
         buffer.put_all(fact.event_id.as_bytes());
         buffer.put_difference(fact.position.wrapping_sub(self.newest.position));
         let days = i64::from(fact.day.0) - i64::from(self.newest.day);
@@ -158,12 +176,12 @@ impl PackedFacts {
         self.newest = mark.newest;
     }
 
-    fn push_text(&mut self, text: &str) {
+    fn push_text(&mut self, text: &[u8]) {
         let mut buffer = Buffer::default();
         buffer.put(TEXT);
         buffer.put_number(text.len() as u64);
         self.extend(buffer.filled());
-        self.extend(text.as_bytes());
+        self.extend(text);
     }
 
     /// Adds bytes. Room for more is made sparingly: most cases are short, and there are many.
@@ -204,11 +222,15 @@ impl Iterator for Iter<'_> {
     fn next(&mut self) -> Option<Fact> {
         let mut code = self.rest.byte()?;
         while code == TEXT {
-            self.rest.text()?;
+            self.rest.bytes()?;
             code = self.rest.byte()?;
         }
         let event_type = event_type_of(code);
         let flags = self.rest.byte()?;
+        let effect = match flags >> 4 {
+            FURTHER_EFFECT => FURTHER_EFFECT.checked_add(self.rest.byte()?)?,
+            effect => effect,
+        };
         let event_id = Uuid::from_bytes(*self.rest.array()?);
         let position = self.newest.position.wrapping_add(self.rest.difference()?);
         let days = self.rest.difference()?.cast_signed();
@@ -233,7 +255,7 @@ impl Iterator for Iter<'_> {
             credibility: Credibility::try_from(i32::from(flags & 0b111)).unwrap_or_default(),
             claim,
             district,
-            effect: self.rest.effect(flags >> 4)?,
+            effect: self.rest.effect(effect)?,
         })
     }
 }
@@ -243,26 +265,26 @@ fn claim_is_told(event_type: EventType) -> bool {
     lifecycle::row(event_type).is_some_and(|row| matches!(row.result, Outcome::AsSaid(_)))
 }
 
-/// A byte for an event type: its number within its hundred, and two bits for the hundred.
+/// A byte for an event type: where its hundred begins and its number in it.
 fn code_of(event_type: EventType) -> u8 {
     let number = event_type as i32;
-    if number == 0 {
-        return 0;
-    }
-    let code = (number / 100 - 1) * CODES_OF_A_HUNDRED + number % 100;
-    // A test holds every event type to it.
-    u8::try_from(code).unwrap_or_default()
+    let hundred = usize::try_from(number / 100 - 1).ok();
+    let begin = hundred.and_then(|hundred| CODES.get(hundred).copied());
+    // A test holds every event type to a code of its own.
+    let code = begin.and_then(|begin| u8::try_from(begin + number % 100).ok());
+    code.unwrap_or_default()
 }
 
 fn event_type_of(code: u8) -> EventType {
-    let (hundred, number) = (
-        i32::from(code) / CODES_OF_A_HUNDRED,
-        i32::from(code) % CODES_OF_A_HUNDRED,
-    );
-    EventType::try_from((hundred + 1) * 100 + number).unwrap_or_default()
+    let code = i32::from(code);
+    let hundreds = (1..).zip(CODES).take_while(|(_, begin)| *begin <= code);
+    let number = hundreds
+        .last()
+        .map(|(hundred, begin)| hundred * 100 + code - begin);
+    EventType::try_from(number.unwrap_or_default()).unwrap_or_default()
 }
 
-/// The number of an effect in four bits, and what it has beside it.
+/// The number of an effect, and what it has beside it.
 fn effect_parts(effect: Effect) -> (u8, Option<u32>, Option<u32>) {
     let enumeration = |number: i32| Some(number.cast_unsigned());
     match effect {
@@ -282,14 +304,15 @@ fn effect_parts(effect: Effect) -> (u8, Option<u32>, Option<u32>) {
         Effect::Void(fact) => (13, Some(fact), None),
         Effect::Close => (14, None, None),
         Effect::Unresolved => (15, None, None),
+        Effect::Kept(place) => (16, Some(place.get()), None),
     }
 }
 
-fn text_at(bytes: &[u8], place: usize) -> &str {
+fn bytes_at(bytes: &[u8], place: usize) -> &[u8] {
     let mut reader = Reader(bytes.get(place..).unwrap_or_default());
     match reader.byte() {
-        Some(TEXT) => reader.text().unwrap_or_default(),
-        _ => "",
+        Some(TEXT) => reader.bytes().unwrap_or_default(),
+        _ => &[],
     }
 }
 
@@ -331,11 +354,12 @@ impl<'a> Reader<'a> {
         Some((number >> 1) ^ (number & 1).wrapping_neg())
     }
 
-    fn text(&mut self) -> Option<&'a str> {
+    /// The bytes of a text.
+    fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.number()?).ok()?;
-        let (text, rest) = self.0.split_at_checked(length)?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok()
+        Some(bytes)
     }
 
     fn effect(&mut self, number: u8) -> Option<Effect> {
@@ -358,6 +382,7 @@ impl<'a> Reader<'a> {
             12 => Effect::Resolve(self.small()?),
             13 => Effect::Void(self.small()?),
             14 => Effect::Close,
+            16 => Effect::Kept(NonZeroU32::new(self.small()?)?),
             _ => Effect::Unresolved,
         })
     }
@@ -367,8 +392,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The largest fact: 2 bytes, the event_id, and at most 6 numbers of at most 10 bytes.
-const FACT_BYTES_MAX: usize = 2 + 16 + 6 * 10;
+/// The largest fact: 3 bytes, the event_id, and at most 6 numbers of at most 10 bytes.
+const FACT_BYTES_MAX: usize = 3 + 16 + 6 * 10;
 
 /// The bytes of one fact, put together before they are added.
 struct Buffer {

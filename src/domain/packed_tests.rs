@@ -38,6 +38,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         any::<u32>().prop_map(Effect::Void),
         Just(Effect::Close),
         Just(Effect::Unresolved),
+        place().prop_map(Effect::Kept),
     ]
 }
 
@@ -110,6 +111,7 @@ proptest! {
 fn every_event_type_has_a_code_of_its_own() {
     for event_type in event_type::ALL {
         assert_ne!(code_of(*event_type), TEXT);
+        assert_ne!(code_of(*event_type), 0);
         assert_eq!(event_type_of(code_of(*event_type)), *event_type);
     }
     assert_eq!(

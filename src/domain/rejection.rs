@@ -5,6 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::lifecycle::document::{event_name as name, kind_name, status_name};
+use super::matter::Matter;
 use crate::wire::v1::{CaseKind, CaseStatus, Credibility, EventType};
 
 /// Why an event is not allowed in a case. Display says what was wrong and what would be right; it
@@ -92,6 +93,15 @@ pub enum Rejection {
         /// The event_id of the closing event.
         closing_event: Uuid,
     },
+    /// What the event would bring or end is there already, or is not there.
+    Matter {
+        /// The event.
+        event: EventType,
+        /// What it names.
+        matter: Matter,
+        /// Whether that is there.
+        is_there: bool,
+    },
 }
 
 /// What a rejection means to the client.
@@ -129,6 +139,9 @@ impl Rejection {
             Self::DisputeNotOpen => "DISPUTE_NOT_OPEN",
             Self::NotClosed { .. } => "CASE_NOT_CLOSED",
             Self::NotTheClosingEvent { .. } => "NOT_THE_CLOSING_EVENT",
+            Self::Matter {
+                matter, is_there, ..
+            } => matter.reason(*is_there),
         }
     }
 
@@ -146,6 +159,7 @@ impl Rejection {
             Self::CredibilityUnchanged { .. } => Some("verification_changed.credibility"),
             Self::DisputeNotOpen => Some("dispute_resolved.dispute_event_id"),
             Self::NotTheClosingEvent { .. } => Some("case_reopened.closing_event_id"),
+            Self::Matter { event, matter, .. } => Some(matter.field(*event)),
             _ => None,
         }
     }
@@ -275,6 +289,16 @@ impl fmt::Display for Rejection {
                     "the event that closed the case is {closing_event}: name that one"
                 )
             }
+            Self::Matter {
+                event,
+                matter,
+                is_there,
+            } => write!(
+                f,
+                "{} is not allowed: {}",
+                name(*event),
+                matter.words(*is_there)
+            ),
         }
     }
 }

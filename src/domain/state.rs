@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::fact::{Effect, Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
 use super::fold::Image;
+use super::kept;
 use super::lifecycle::{self, Outcome};
 use super::packed::{Mark, PackedFacts};
 use crate::wire::edtf::{self, Day, OccurredDays};
@@ -14,7 +15,7 @@ use crate::wire::moment::Moment;
 use crate::wire::outline::RecordOutline;
 use crate::wire::v1::{
     self, Case, CaseKind, ContestedCause, Credibility, LegalCategory, Record, Standing,
-    case::Detail,
+    case::Detail, event::Payload,
 };
 
 /// A case, folded from its records.
@@ -300,7 +301,12 @@ impl CaseState {
                     household_size: image.household_size,
                     members_returned: image.members_returned,
                 })),
-                CaseKind::Unspecified => None,
+                CaseKind::Inquiry => Some(Detail::InquiryDetail(self.inquiry_detail())),
+                CaseKind::Agreement => Some(Detail::AgreementDetail(self.agreement_detail())),
+                CaseKind::Consultation => {
+                    Some(Detail::ConsultationDetail(self.consultation_detail()))
+                }
+                CaseKind::Site | CaseKind::Unspecified => None,
             },
         }
     }
@@ -313,6 +319,11 @@ impl CaseState {
     /// Whether a fact no longer counts, since a reopening named it.
     pub fn is_voided(&self, fact: FactIndex) -> bool {
         self.folded.is_voided(fact)
+    }
+
+    /// The payload that is kept at a place.
+    pub(super) fn kept_bytes(&self, place: TextPlace) -> &[u8] {
+        self.facts.kept(place)
     }
 
     /// The fact at an index.
@@ -491,6 +502,10 @@ impl Surroundings for Taking<'_> {
 
     fn intern(&mut self, text: &str) -> Option<TextPlace> {
         self.facts.intern(text, self.known.texts())
+    }
+
+    fn keep(&mut self, payload: &Payload) -> Option<TextPlace> {
+        self.facts.keep(&kept::encoded(payload))
     }
 }
 

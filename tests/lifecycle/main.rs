@@ -29,4 +29,5 @@ mod model;
 mod practice;
 mod properties;
 mod record;
+mod supporting;
 mod transitions;

@@ -180,8 +180,24 @@ impl Model {
                     None
                 }
             }
-            _ => self.judge_sequence(candidate, candidate.position),
+            _ => self
+                .judge_sequence(candidate, candidate.position)
+                .or_else(|| {
+                    let misses = candidate.event == E::ClauseDueDateChanged
+                        && candidate.credibility == Credibility::Confirmed
+                        && !self.has_clauses();
+                    misses.then(|| refused("CLAUSE_NOT_FOUND")).flatten()
+                }),
         }
+    }
+
+    /// Whether the clause of the samples is there: it comes with the signature.
+    fn has_clauses(&self) -> bool {
+        self.entries.iter().any(|entry| {
+            entry.event == E::AgreementSigned
+                && self.credibility_now(entry) == Credibility::Confirmed
+                && !self.no_longer_counts(entry.id)
+        })
     }
 
     /// Whether the sequence with the candidate in it lets the event of that position stand, and
@@ -334,7 +350,10 @@ impl Now {
                 _ => {}
             }
         } else {
-            let by_nature = matches!(entry.event, E::DetentionAlleged | E::RemainsReported);
+            let by_nature = matches!(
+                entry.event,
+                E::DetentionAlleged | E::RemainsReported | E::SiteReported
+            );
             if by_nature && self.confirmed == NEW {
                 self.confirmed = entry.claim.unwrap();
                 self.by_hearsay = true;

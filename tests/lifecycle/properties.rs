@@ -19,7 +19,8 @@ use super::case::{
     stored_and_restored, verified, wishes,
 };
 use super::catalogue::{
-    Claim, DETENTION, LIFECYCLES, Lifecycle, REMAINS, RETURN, lifecycle_of, row_of,
+    AGREEMENT, CONSULTATION, Claim, DETENTION, INQUIRY, LIFECYCLES, Lifecycle, REMAINS, RETURN,
+    SITE, lifecycle_of, row_of,
 };
 use super::history::{Attempt, Step, When, any_record, credibility, history};
 use super::model::{Entry, Model, Refusal};
@@ -54,13 +55,33 @@ proptest! {
     }
 
     #[test]
-    fn what_nobody_decided_folds_as_the_model_says(kind in 0..3usize, history in history()) {
+    fn a_site_is_what_the_model_says(history in history()) {
+        Run::new(&SITE).decided(&history);
+    }
+
+    #[test]
+    fn an_inquiry_is_what_the_model_says(history in history()) {
+        Run::new(&INQUIRY).decided(&history);
+    }
+
+    #[test]
+    fn an_agreement_is_what_the_model_says(history in history()) {
+        Run::new(&AGREEMENT).decided(&history);
+    }
+
+    #[test]
+    fn a_consultation_is_what_the_model_says(history in history()) {
+        Run::new(&CONSULTATION).decided(&history);
+    }
+
+    #[test]
+    fn what_nobody_decided_folds_as_the_model_says(kind in 0..LIFECYCLES.len(), history in history()) {
         Run::new(LIFECYCLES[kind]).forced(&history);
     }
 
     #[test]
     fn any_order_of_arrival_folds_to_the_same_standing(
-        kind in 0..3usize,
+        kind in 0..LIFECYCLES.len(),
         choices in prop::collection::vec((any::<Index>(), credibility()), 1..12),
         arrival in Just(()).prop_perturb(|(), mut random| random.next_u64()),
     ) {
@@ -146,7 +167,10 @@ impl Run {
                 "{entry:?} broke {now:?}"
             );
         }
-        let by_nature = matches!(entry.event, E::DetentionAlleged | E::RemainsReported);
+        let by_nature = matches!(
+            entry.event,
+            E::DetentionAlleged | E::RemainsReported | E::SiteReported
+        );
         if entry.credibility != Credibility::Confirmed && !by_nature {
             assert_eq!(self.case.confirmed(), confirmed);
         }
@@ -370,10 +394,7 @@ fn arrivals_fold_alike(lifecycle: &Lifecycle, choices: &[(Index, Credibility)], 
         for event in events {
             case.force(event);
         }
-        let Some(detail) = case.case().detail else {
-            panic!("a case of no kind")
-        };
-        (case.state.standing(), case.contested(), detail)
+        (case.state.standing(), case.contested(), case.case().detail)
     };
     assert_eq!(folded(events), folded(shuffled));
 }
@@ -407,6 +428,7 @@ fn the_random_histories_reach_every_refusal_every_cause_and_every_event() {
     let events = casetrail::wire::event_type::ALL.iter();
     let reasons = [
         "CASE_CLOSED",
+        "CLAUSE_NOT_FOUND",
         "CASE_KIND_MISMATCH",
         "CASE_NOT_CLOSED",
         "CASE_NOT_FOUND",

@@ -82,6 +82,21 @@ fn reference(name: &str) -> String {
     format!("{name}:7/2024")
 }
 
+/// A clause with a rule that says all that a rule can say.
+fn clause(reference: &str) -> v1::Clause {
+    v1::Clause {
+        reference: reference.to_owned(),
+        basis: v1::ClauseBasis::Ihl.into(),
+        due: "2024-09".to_owned(),
+        rules: vec![v1::CoverageRule {
+            kind: v1::CaseKind::Detention.into(),
+            category: v1::LegalCategory::PrisonerOfWar.into(),
+            date: "../2024-03-01".to_owned(),
+            district: "XA01".to_owned(),
+        }],
+    }
+}
+
 fn scores() -> Vec<v1::CriterionScore> {
     use v1::{CriterionRating as Rating, DurableSolutionCriterion as Criterion};
     [
@@ -349,5 +364,106 @@ pub fn valid_payload(event_type: Type) -> Payload {
         Type::HouseholdSplit => Payload::HouseholdSplit(v1::HouseholdSplit { members: 2 }),
         Type::ReturnWithdrawn => Payload::ReturnWithdrawn(v1::ReturnWithdrawn { reason }),
         Type::LastMemberDied => Payload::LastMemberDied(v1::LastMemberDied {}),
+        Type::SiteReported => Payload::SiteReported(v1::SiteReported { site: place() }),
+        Type::SiteAccessRequested => Payload::SiteAccessRequested(v1::SiteAccessRequested {
+            authority: reference("authority"),
+        }),
+        Type::SiteAccessGranted => Payload::SiteAccessGranted(v1::SiteAccessGranted {
+            authority: reference("authority"),
+        }),
+        Type::SiteAccessRefused => Payload::SiteAccessRefused(v1::SiteAccessRefused { reason }),
+        Type::SiteCleared => Payload::SiteCleared(v1::SiteCleared {
+            clearing_body: reference("clearing"),
+            certificate: reference("certificate"),
+        }),
+        Type::SiteSurveyed => Payload::SiteSurveyed(v1::SiteSurveyed {
+            surveyor: reference("surveyor"),
+            method: v1::SurveyMethod::Geophysical.into(),
+        }),
+        Type::RecoveryStarted => Payload::RecoveryStarted(v1::RecoveryStarted {
+            recovering_team: reference("team"),
+        }),
+        Type::RecoverySuspended => Payload::RecoverySuspended(v1::RecoverySuspended { reason }),
+        Type::RecoveryResumed => Payload::RecoveryResumed(v1::RecoveryResumed {
+            recovering_team: reference("team"),
+        }),
+        Type::SiteExhausted => Payload::SiteExhausted(v1::SiteExhausted {
+            report_reference: reference("report"),
+        }),
+        Type::NoRemainsFound => Payload::NoRemainsFound(v1::NoRemainsFound {
+            report_reference: reference("report"),
+        }),
+        Type::InquiryOpened => Payload::InquiryOpened(v1::InquiryOpened {
+            inquirer: reference("inquirer"),
+            last_known_place: place(),
+        }),
+        Type::TracingStarted => Payload::TracingStarted(v1::TracingStarted {
+            method: v1::TracingMethod::Registers.into(),
+        }),
+        Type::PotentialMatchFound => Payload::PotentialMatchFound(v1::PotentialMatchFound {
+            candidate_case_id: id(),
+        }),
+        Type::MatchVerified => Payload::MatchVerified(v1::MatchVerified {
+            basis: v1::MatchBasis::Documents.into(),
+        }),
+        Type::MatchRejected => Payload::MatchRejected(v1::MatchRejected {
+            basis: v1::MatchBasis::Family.into(),
+        }),
+        Type::InquiryContactRestored => {
+            Payload::InquiryContactRestored(v1::InquiryContactRestored {
+                channel: v1::FamilyContactChannel::Call.into(),
+            })
+        }
+        Type::FateClarified => Payload::FateClarified(v1::FateClarified {
+            outcome: v1::FateOutcome::Alive.into(),
+            evidence_reference: reference("evidence"),
+        }),
+        Type::InquiryClosedUnresolved => {
+            Payload::InquiryClosedUnresolved(v1::InquiryClosedUnresolved {
+                reason: v1::InquiryClosedReason::Withdrawn.into(),
+            })
+        }
+        Type::AgreementSigned => Payload::AgreementSigned(v1::AgreementSigned {
+            parties: vec![reference("party-a"), reference("party-b")],
+            text_reference: reference("text"),
+            clauses: vec![clause("clause:1")],
+        }),
+        Type::AgreementEnteredIntoForce => {
+            Payload::AgreementEnteredIntoForce(v1::AgreementEnteredIntoForce {
+                notice_reference: reference("notice"),
+            })
+        }
+        Type::AgreementSuspended => Payload::AgreementSuspended(v1::AgreementSuspended {
+            notice_reference: reference("notice"),
+        }),
+        Type::AgreementResumed => Payload::AgreementResumed(v1::AgreementResumed {
+            notice_reference: reference("notice"),
+        }),
+        Type::AgreementEnded => Payload::AgreementEnded(v1::AgreementEnded {
+            mode: v1::AgreementEndMode::CarriedOut.into(),
+        }),
+        // A reference of its own each time, so that any number can be added.
+        Type::ClauseAdded => Payload::ClauseAdded(v1::ClauseAdded {
+            clause: Some(clause(&id())),
+        }),
+        Type::ClauseDueDateChanged => Payload::ClauseDueDateChanged(v1::ClauseDueDateChanged {
+            clause_reference: "clause:1".to_owned(),
+            due: planned(),
+        }),
+        Type::ConsultationPlanned => Payload::ConsultationPlanned(v1::ConsultationPlanned {
+            plan_year: 2024,
+            parties: vec![reference("party-a"), reference("party-b")],
+            date: planned(),
+        }),
+        Type::ConsultationMoved => Payload::ConsultationMoved(v1::ConsultationMoved {
+            date: "2025-03".to_owned(),
+            reason,
+        }),
+        Type::ConsultationHeld => Payload::ConsultationHeld(v1::ConsultationHeld {
+            minutes_reference: reference("minutes"),
+        }),
+        Type::ConsultationCancelled => {
+            Payload::ConsultationCancelled(v1::ConsultationCancelled { reason })
+        }
     }
 }

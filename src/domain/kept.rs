@@ -1,0 +1,57 @@
+//! Payloads that a case keeps whole beside its facts, since more of them is asked for than a fact
+//! holds: few cases have them, and they are read only where somebody asks.
+
+use prost::encoding::{DecodeContext, decode_key};
+
+use super::fact::{Effect, Fact, FactIndex};
+use super::state::CaseState;
+use crate::wire::v1::{Credibility, event::Payload};
+
+/// Whether the payloads of this event are kept whole.
+pub(super) fn is_kept(payload: &Payload) -> bool {
+    matches!(
+        payload,
+        Payload::PotentialMatchFound(_)
+            | Payload::AgreementSigned(_)
+            | Payload::ClauseAdded(_)
+            | Payload::ClauseDueDateChanged(_)
+            | Payload::ConsultationPlanned(_)
+            | Payload::ConsultationMoved(_)
+    )
+}
+
+/// A payload as it is kept: its field as an event has it.
+pub(super) fn encoded(payload: &Payload) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(payload.encoded_len());
+    payload.encode(&mut bytes);
+    bytes
+}
+
+/// What [`encoded`] gave; none for other bytes.
+pub(super) fn decoded(mut bytes: &[u8]) -> Option<Payload> {
+    let (tag, wire_type) = decode_key(&mut bytes).ok()?;
+    let mut payload = None;
+    let context = DecodeContext::default();
+    Payload::merge(&mut payload, tag, wire_type, &mut bytes, context).ok()?;
+    payload
+}
+
+impl CaseState {
+    /// The payload of a fact, where it is kept whole.
+    pub(super) fn kept_payload(&self, fact: &Fact) -> Option<Payload> {
+        match fact.effect {
+            Effect::Kept(place) => decoded(self.kept_bytes(place)),
+            _ => None,
+        }
+    }
+
+    /// The standing confirmed facts in the order of occurrence, each with its payload where that is
+    /// kept whole.
+    pub(super) fn confirmed_with_payloads(&self) -> Vec<(FactIndex, Fact, Option<Payload>)> {
+        let order = self.in_order().into_iter();
+        order
+            .filter(|(.., credibility)| *credibility == Credibility::Confirmed)
+            .map(|(index, fact, _)| (index, fact, self.kept_payload(&fact)))
+            .collect()
+    }
+}
