@@ -10,6 +10,7 @@
 mod decide;
 mod fact;
 mod fold;
+mod folded;
 pub mod lifecycle;
 mod packed;
 mod rejection;

@@ -1,14 +1,15 @@
-//! The facts of a case as one string of bytes, in the order recorded: some 24 bytes a fact.
+//! The facts of a case as one string of bytes, in the order recorded: some 30 bytes a fact.
 //!
 //! A case is read far more often than it is folded anew, and there may be millions of them: so facts
 //! are packed, and unpacked where somebody asks. Nothing of a fact is lost by it.
 //!
 //! Layout: items one behind the other. The first is the text of the organisation that opened the
 //! case. A text is [`TEXT`], its length and its UTF-8; its place is where it begins. A fact is the
-//! code of its event type; a byte with its credibility, whether it has a district, and its effect;
-//! the 16 bytes of its event_id; its position and its day as differences from those of the fact
-//! before it (the first from 0); its claim, where the lifecycle leaves it to the payload; the
-//! district's place; what its effect has beside it. Numbers are varints (LEB128).
+//! code of its event type; a byte with its credibility and what follows; the 16 bytes of its
+//! event_id; its position, its moment of recording and its day as differences from those of the fact
+//! before it (the first from 0); how many days its earliest one lies before, where there is more
+//! than one; its claim, where the lifecycle leaves it to the payload; the district's place; what it
+//! corrects; its effect with what that has beside it. Numbers are varints (LEB128).
 //!
 //! The codes are those of this version of the software: a snapshot of another one is not read.
 
@@ -22,6 +23,7 @@ use uuid::Uuid;
 use super::fact::{Effect, Fact, TextPlace};
 use super::lifecycle::{self, Outcome};
 use crate::wire::edtf::Day;
+use crate::wire::moment::Moment;
 use crate::wire::v1::{CaseStatus, Credibility, EventType, LegalCategory, WishesOutcome};
 
 /// The code of a text: no event type has it, since none is numbered 0 within its hundred.
@@ -30,8 +32,11 @@ const TEXT: u8 = 64;
 /// How many event types a hundred has room for.
 const CODES_OF_A_HUNDRED: i32 = 64;
 
-/// The bit that says that a fact tells a district.
-const TELLS_DISTRICT: u8 = 0b1000;
+/// The bits beside the credibility that say what follows.
+const TELLS_DISTRICT: u8 = 1 << 3;
+const HAS_EFFECT: u8 = 1 << 4;
+const IS_UNCERTAIN: u8 = 1 << 5;
+const CORRECTS: u8 = 1 << 6;
 
 /// The facts and texts of a case.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -44,6 +49,7 @@ pub(super) struct PackedFacts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Newest {
     position: u64,
+    recorded_at: Moment,
     day: i32,
     /// Its number, counted from 1.
     number: u32,
@@ -72,6 +78,11 @@ impl PackedFacts {
     /// The position of the newest fact.
     pub(super) fn last_position(&self) -> Option<u64> {
         (self.newest.number > 0).then_some(self.newest.position)
+    }
+
+    /// When the newest fact was recorded.
+    pub(super) fn last_recorded_at(&self) -> Moment {
+        self.newest.recorded_at
     }
 
     /// The facts in the order recorded.
@@ -124,24 +135,41 @@ impl PackedFacts {
         buffer.put(code_of(fact.event_type));
         let (effect, argument, second) = effect_parts(fact.effect);
         let district = fact.district.map(TextPlace::get);
-        let mut flags = (fact.credibility as u8) & 0b111 | effect << 4;
-        if district.is_some() {
-            flags |= TELLS_DISTRICT;
+        let uncertain_days = fact.day.0.abs_diff(fact.earliest.0);
+        let mut flags = (fact.credibility as u8) & 0b111;
+        for (follows, bit) in [
+            (district.is_some(), TELLS_DISTRICT),
+            (effect != 0, HAS_EFFECT),
+            (uncertain_days != 0, IS_UNCERTAIN),
+            (fact.corrects.is_some(), CORRECTS),
+        ] {
+            if follows {
+                flags |= bit;
+            }
         }
         buffer.put(flags);
         buffer.put_all(fact.event_id.as_bytes());
         buffer.put_difference(fact.position.wrapping_sub(self.newest.position));
+        let micros = fact.recorded_at.0.wrapping_sub(self.newest.recorded_at.0);
+        buffer.put_difference(micros.cast_unsigned());
         let days = i64::from(fact.day.0) - i64::from(self.newest.day);
         buffer.put_difference(days.cast_unsigned());
+        if uncertain_days != 0 {
+            buffer.put_number(u64::from(uncertain_days));
+        }
         if claim_is_told(fact.event_type) {
             let claim = fact.claim.map_or(0, |claim| claim as i32 + 1);
             buffer.put_number(u64::from(claim.cast_unsigned()));
         }
-        for number in [district, argument, second].into_iter().flatten() {
+        let effect = (effect != 0).then_some(u32::from(effect));
+        for number in [district, fact.corrects, effect, argument, second]
+            .into_iter()
+            .flatten()
+        {
             buffer.put_number(u64::from(number));
         }
         self.extend(buffer.filled());
-        self.newest = self.newest.followed_by(fact.position, fact.day.0);
+        self.newest = self.newest.followed_by(fact);
     }
 
     /// How far the facts go now, for [`PackedFacts::truncate`].
@@ -177,10 +205,11 @@ impl PackedFacts {
 }
 
 impl Newest {
-    fn followed_by(self, position: u64, day: i32) -> Self {
+    fn followed_by(self, fact: &Fact) -> Self {
         Self {
-            position,
-            day,
+            position: fact.position,
+            recorded_at: fact.recorded_at,
+            day: fact.day.0,
             number: self.number.saturating_add(1),
         }
     }
@@ -211,9 +240,15 @@ impl Iterator for Iter<'_> {
         let flags = self.rest.byte()?;
         let event_id = Uuid::from_bytes(*self.rest.array()?);
         let position = self.newest.position.wrapping_add(self.rest.difference()?);
+        let micros = self.rest.difference()?.cast_signed();
+        let recorded_at = Moment(self.newest.recorded_at.0.wrapping_add(micros));
         let days = self.rest.difference()?.cast_signed();
         let day = i32::try_from(i64::from(self.newest.day).checked_add(days)?).ok()?;
-        self.newest = self.newest.followed_by(position, day);
+        let earliest = if flags & IS_UNCERTAIN == 0 {
+            day
+        } else {
+            day.wrapping_sub_unsigned(self.rest.small()?)
+        };
         let claim = if claim_is_told(event_type) {
             let claim = i32::try_from(self.rest.number()?).ok()?;
             CaseStatus::try_from(claim.wrapping_sub(1)).ok()
@@ -225,16 +260,31 @@ impl Iterator for Iter<'_> {
         } else {
             NonZeroU32::new(self.rest.small()?)
         };
-        Some(Fact {
+        let corrects = if flags & CORRECTS == 0 {
+            None
+        } else {
+            Some(self.rest.small()?)
+        };
+        let effect = if flags & HAS_EFFECT == 0 {
+            Effect::None
+        } else {
+            self.rest.effect()?
+        };
+        let fact = Fact {
             position,
             event_id,
+            recorded_at,
             day: Day(day),
+            earliest: Day(earliest),
             event_type,
             credibility: Credibility::try_from(i32::from(flags & 0b111)).unwrap_or_default(),
             claim,
             district,
-            effect: self.rest.effect(flags >> 4)?,
-        })
+            effect,
+            corrects,
+        };
+        self.newest = self.newest.followed_by(&fact);
+        Some(fact)
     }
 }
 
@@ -262,7 +312,7 @@ fn event_type_of(code: u8) -> EventType {
     EventType::try_from((hundred + 1) * 100 + number).unwrap_or_default()
 }
 
-/// The number of an effect in four bits, and what it has beside it.
+/// The number of an effect, and what it has beside it.
 fn effect_parts(effect: Effect) -> (u8, Option<u32>, Option<u32>) {
     let enumeration = |number: i32| Some(number.cast_unsigned());
     match effect {
@@ -282,6 +332,7 @@ fn effect_parts(effect: Effect) -> (u8, Option<u32>, Option<u32>) {
         Effect::Void(fact) => (13, Some(fact), None),
         Effect::Close => (14, None, None),
         Effect::Unresolved => (15, None, None),
+        Effect::Retract(fact) => (16, Some(fact), None),
     }
 }
 
@@ -338,9 +389,8 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(text).ok()
     }
 
-    fn effect(&mut self, number: u8) -> Option<Effect> {
-        Some(match number {
-            0 => Effect::None,
+    fn effect(&mut self) -> Option<Effect> {
+        Some(match self.small()? {
             1 => Effect::Category(LegalCategory::try_from(self.enumeration()?).ok()?),
             2 => Effect::ReleaseHold(self.small()? != 0),
             3 => Effect::Wishes(WishesOutcome::try_from(self.enumeration()?).ok()?),
@@ -358,6 +408,7 @@ impl<'a> Reader<'a> {
             12 => Effect::Resolve(self.small()?),
             13 => Effect::Void(self.small()?),
             14 => Effect::Close,
+            16 => Effect::Retract(self.small()?),
             _ => Effect::Unresolved,
         })
     }
@@ -367,8 +418,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The largest fact: 2 bytes, the event_id, and at most 6 numbers of at most 10 bytes.
-const FACT_BYTES_MAX: usize = 2 + 16 + 6 * 10;
+/// The largest fact: 2 bytes, the event_id, and at most 10 numbers of at most 10 bytes.
+const FACT_BYTES_MAX: usize = 2 + 16 + 10 * 10;
 
 /// The bytes of one fact, put together before they are added.
 struct Buffer {

@@ -77,7 +77,7 @@ fn every_end_is_undone_where_its_event_was_wrong() {
             assert_eq!(case.confirmed(), without.confirmed());
             assert_eq!(case.reported(), without.reported());
             assert_eq!(case.contested(), []);
-            assert!(case.state.is_voided(before as u32));
+            assert!(case.state.removed_by(before as u32).is_some());
             // What no longer counts can be neither verified nor disputed.
             for event in [verified(ending, Credibility::Likely), disputed(ending)] {
                 let rejection = case.refused(event.on_day(31));
