@@ -278,6 +278,7 @@ impl Image {
             | Effect::Dispute(_)
             | Effect::Resolve(_)
             | Effect::Void(_)
+            | Effect::Retract(_)
             | Effect::Close
             | Effect::Kept(_)
             | Effect::Unresolved => {}

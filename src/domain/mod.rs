@@ -11,6 +11,7 @@ mod decide;
 mod detail;
 mod fact;
 mod fold;
+mod folded;
 mod kept;
 pub mod lifecycle;
 mod matter;

@@ -1,14 +1,15 @@
-//! The facts of a case as one string of bytes, in the order recorded: some 24 bytes a fact.
+//! The facts of a case as one string of bytes, in the order recorded: some 30 bytes a fact.
 //!
 //! A case is read far more often than it is folded anew, and there may be millions of them: so facts
 //! are packed, and unpacked where somebody asks. Nothing of a fact is lost by it.
 //!
 //! Layout: items one behind the other. The first is the text of the organisation that opened the
 //! case. A text is [`TEXT`], its length and its UTF-8 (or the bytes of a payload that is kept whole);
-//! its place is where it begins. A fact is the code of its event type; a byte with its credibility,
-//! whether it has a district, and its effect, with another byte where that doesn't fit; the 16 bytes of its event_id; its position and its day as differences from those of the fact
-//! before it (the first from 0); its claim, where the lifecycle leaves it to the payload; the
-//! district's place; what its effect has beside it. Numbers are varints (LEB128).
+//! its place is where it begins. A fact is the code of its event type; a byte with its credibility and what follows; the 16 bytes of its
+//! event_id; its position, its moment of recording and its day as differences from those of the fact
+//! before it (the first from 0); how many days its earliest one lies before, where there is more
+//! than one; its claim, where the lifecycle leaves it to the payload; the district's place; what it
+//! corrects; its effect with what that has beside it. Numbers are varints (LEB128).
 //!
 //! The codes are those of this version of the software: a snapshot of another one is not read.
 
@@ -22,6 +23,7 @@ use uuid::Uuid;
 use super::fact::{Effect, Fact, TextPlace};
 use super::lifecycle::{self, Outcome};
 use crate::wire::edtf::Day;
+use crate::wire::moment::Moment;
 use crate::wire::v1::{CaseStatus, Credibility, EventType, LegalCategory, WishesOutcome};
 
 /// The code of a text: no event type has it.
@@ -31,11 +33,11 @@ const TEXT: u8 = 255;
 /// the next one; its number 0 is no event type.
 const CODES: [i32; 9] = [0, 64, 104, 136, 168, 184, 200, 216, 232];
 
-/// The number of an effect that the byte beside it has no room for: another byte tells how much more.
-const FURTHER_EFFECT: u8 = 15;
-
-/// The bit that says that a fact tells a district.
-const TELLS_DISTRICT: u8 = 0b1000;
+/// The bits beside the credibility that say what follows.
+const TELLS_DISTRICT: u8 = 1 << 3;
+const HAS_EFFECT: u8 = 1 << 4;
+const IS_UNCERTAIN: u8 = 1 << 5;
+const CORRECTS: u8 = 1 << 6;
 
 /// The facts and texts of a case.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -48,6 +50,7 @@ pub(super) struct PackedFacts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Newest {
     position: u64,
+    recorded_at: Moment,
     day: i32,
     /// Its number, counted from 1.
     number: u32,
@@ -76,6 +79,11 @@ impl PackedFacts {
     /// The position of the newest fact.
     pub(super) fn last_position(&self) -> Option<u64> {
         (self.newest.number > 0).then_some(self.newest.position)
+    }
+
+    /// When the newest fact was recorded.
+    pub(super) fn last_recorded_at(&self) -> Moment {
+        self.newest.recorded_at
     }
 
     /// The facts in the order recorded.
@@ -138,28 +146,41 @@ impl PackedFacts {
         buffer.put(code_of(fact.event_type));
         let (effect, argument, second) = effect_parts(fact.effect);
         let district = fact.district.map(TextPlace::get);
-        let further_effect = effect.checked_sub(FURTHER_EFFECT);
-        let mut flags = (fact.credibility as u8) & 0b111 | effect.min(FURTHER_EFFECT) << 4;
-        if district.is_some() {
-            flags |= TELLS_DISTRICT;
+        let uncertain_days = fact.day.0.abs_diff(fact.earliest.0);
+        let mut flags = (fact.credibility as u8) & 0b111;
+        for (follows, bit) in [
+            (district.is_some(), TELLS_DISTRICT),
+            (effect != 0, HAS_EFFECT),
+            (uncertain_days != 0, IS_UNCERTAIN),
+            (fact.corrects.is_some(), CORRECTS),
+        ] {
+            if follows {
+                flags |= bit;
+            }
         }
         buffer.put(flags);
-        if let Some(further) = further_effect {
-            buffer.put(further);
-        }
         buffer.put_all(fact.event_id.as_bytes());
         buffer.put_difference(fact.position.wrapping_sub(self.newest.position));
+        let micros = fact.recorded_at.0.wrapping_sub(self.newest.recorded_at.0);
+        buffer.put_difference(micros.cast_unsigned());
         let days = i64::from(fact.day.0) - i64::from(self.newest.day);
         buffer.put_difference(days.cast_unsigned());
+        if uncertain_days != 0 {
+            buffer.put_number(u64::from(uncertain_days));
+        }
         if claim_is_told(fact.event_type) {
             let claim = fact.claim.map_or(0, |claim| claim as i32 + 1);
             buffer.put_number(u64::from(claim.cast_unsigned()));
         }
-        for number in [district, argument, second].into_iter().flatten() {
+        let effect = (effect != 0).then_some(u32::from(effect));
+        for number in [district, fact.corrects, effect, argument, second]
+            .into_iter()
+            .flatten()
+        {
             buffer.put_number(u64::from(number));
         }
         self.extend(buffer.filled());
-        self.newest = self.newest.followed_by(fact.position, fact.day.0);
+        self.newest = self.newest.followed_by(fact);
     }
 
     /// How far the facts go now, for [`PackedFacts::truncate`].
@@ -195,10 +216,11 @@ impl PackedFacts {
 }
 
 impl Newest {
-    fn followed_by(self, position: u64, day: i32) -> Self {
+    fn followed_by(self, fact: &Fact) -> Self {
         Self {
-            position,
-            day,
+            position: fact.position,
+            recorded_at: fact.recorded_at,
+            day: fact.day.0,
             number: self.number.saturating_add(1),
         }
     }
@@ -227,15 +249,17 @@ impl Iterator for Iter<'_> {
         }
         let event_type = event_type_of(code);
         let flags = self.rest.byte()?;
-        let effect = match flags >> 4 {
-            FURTHER_EFFECT => FURTHER_EFFECT.checked_add(self.rest.byte()?)?,
-            effect => effect,
-        };
         let event_id = Uuid::from_bytes(*self.rest.array()?);
         let position = self.newest.position.wrapping_add(self.rest.difference()?);
+        let micros = self.rest.difference()?.cast_signed();
+        let recorded_at = Moment(self.newest.recorded_at.0.wrapping_add(micros));
         let days = self.rest.difference()?.cast_signed();
         let day = i32::try_from(i64::from(self.newest.day).checked_add(days)?).ok()?;
-        self.newest = self.newest.followed_by(position, day);
+        let earliest = if flags & IS_UNCERTAIN == 0 {
+            day
+        } else {
+            day.wrapping_sub_unsigned(self.rest.small()?)
+        };
         let claim = if claim_is_told(event_type) {
             let claim = i32::try_from(self.rest.number()?).ok()?;
             CaseStatus::try_from(claim.wrapping_sub(1)).ok()
@@ -247,16 +271,31 @@ impl Iterator for Iter<'_> {
         } else {
             NonZeroU32::new(self.rest.small()?)
         };
-        Some(Fact {
+        let corrects = if flags & CORRECTS == 0 {
+            None
+        } else {
+            Some(self.rest.small()?)
+        };
+        let effect = if flags & HAS_EFFECT == 0 {
+            Effect::None
+        } else {
+            self.rest.effect()?
+        };
+        let fact = Fact {
             position,
             event_id,
+            recorded_at,
             day: Day(day),
+            earliest: Day(earliest),
             event_type,
             credibility: Credibility::try_from(i32::from(flags & 0b111)).unwrap_or_default(),
             claim,
             district,
-            effect: self.rest.effect(effect)?,
-        })
+            effect,
+            corrects,
+        };
+        self.newest = self.newest.followed_by(&fact);
+        Some(fact)
     }
 }
 
@@ -304,7 +343,8 @@ fn effect_parts(effect: Effect) -> (u8, Option<u32>, Option<u32>) {
         Effect::Void(fact) => (13, Some(fact), None),
         Effect::Close => (14, None, None),
         Effect::Unresolved => (15, None, None),
-        Effect::Kept(place) => (16, Some(place.get()), None),
+        Effect::Retract(fact) => (16, Some(fact), None),
+        Effect::Kept(place) => (17, Some(place.get()), None),
     }
 }
 
@@ -362,9 +402,8 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
-    fn effect(&mut self, number: u8) -> Option<Effect> {
-        Some(match number {
-            0 => Effect::None,
+    fn effect(&mut self) -> Option<Effect> {
+        Some(match self.small()? {
             1 => Effect::Category(LegalCategory::try_from(self.enumeration()?).ok()?),
             2 => Effect::ReleaseHold(self.small()? != 0),
             3 => Effect::Wishes(WishesOutcome::try_from(self.enumeration()?).ok()?),
@@ -382,7 +421,8 @@ impl<'a> Reader<'a> {
             12 => Effect::Resolve(self.small()?),
             13 => Effect::Void(self.small()?),
             14 => Effect::Close,
-            16 => Effect::Kept(NonZeroU32::new(self.small()?)?),
+            16 => Effect::Retract(self.small()?),
+            17 => Effect::Kept(NonZeroU32::new(self.small()?)?),
             _ => Effect::Unresolved,
         })
     }
@@ -392,8 +432,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The largest fact: 3 bytes, the event_id, and at most 6 numbers of at most 10 bytes.
-const FACT_BYTES_MAX: usize = 3 + 16 + 6 * 10;
+/// The largest fact: 2 bytes, the event_id, and at most 10 numbers of at most 10 bytes.
+const FACT_BYTES_MAX: usize = 2 + 16 + 10 * 10;
 
 /// The bytes of one fact, put together before they are added.
 struct Buffer {

@@ -36,6 +36,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         any::<u32>().prop_map(Effect::Dispute),
         any::<u32>().prop_map(Effect::Resolve),
         any::<u32>().prop_map(Effect::Void),
+        any::<u32>().prop_map(Effect::Retract),
         Just(Effect::Close),
         Just(Effect::Unresolved),
         place().prop_map(Effect::Kept),
@@ -45,6 +46,8 @@ fn effect() -> impl Strategy<Value = Effect> {
 prop_compose! {
     fn fact()(
         (position, event_id, day) in (any::<u64>(), any::<u128>(), any::<i32>()),
+        (recorded_at, days) in (any::<i64>(), prop_oneof![Just(0), any::<u32>()]),
+        corrects in proptest::option::of(any::<u32>()),
         (event_type, credibility, said) in (event_type(), credibility(), any::<bool>()),
         district in proptest::option::of(place()),
         effect in effect(),
@@ -57,12 +60,15 @@ prop_compose! {
         Fact {
             position,
             event_id: Uuid::from_u128(event_id),
+            recorded_at: Moment(recorded_at),
             day: Day(day),
+            earliest: Day(day.saturating_sub_unsigned(days)),
             event_type,
             credibility,
             claim,
             district,
             effect,
+            corrects,
         }
     }
 }

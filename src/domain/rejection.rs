@@ -69,12 +69,24 @@ pub enum Rejection {
         /// The event_id that it names.
         target: Uuid,
     },
-    /// A common event can't be verified or disputed, or the event no longer counts.
+    /// An event that concerns the record, or of another kind, can't be verified, disputed or
+    /// corrected.
     TargetNotApplicable {
         /// The event.
         event: EventType,
         /// What it names.
         target: EventType,
+    },
+    /// The named event no longer counts: it was corrected, retracted, or a reopening named it.
+    TargetNotStanding {
+        /// The event.
+        event: EventType,
+        /// Whether another event stands in its place.
+        stands: bool,
+        /// The type of the event that stands in its place, or else that took it away.
+        by: EventType,
+        /// The event_id of that.
+        by_event: Uuid,
     },
     /// The target already has this credibility.
     CredibilityUnchanged {
@@ -135,6 +147,7 @@ impl Rejection {
             Self::NoReleaseHold { .. } => "NO_RELEASE_HOLD",
             Self::TargetNotFound { .. } => "TARGET_EVENT_NOT_FOUND",
             Self::TargetNotApplicable { .. } => "TARGET_EVENT_NOT_APPLICABLE",
+            Self::TargetNotStanding { .. } => "TARGET_EVENT_NOT_STANDING",
             Self::CredibilityUnchanged { .. } => "CREDIBILITY_UNCHANGED",
             Self::DisputeNotOpen => "DISPUTE_NOT_OPEN",
             Self::NotClosed { .. } => "CASE_NOT_CLOSED",
@@ -148,14 +161,16 @@ impl Rejection {
     /// The field of the event's payload that is at fault, where it is one.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::TargetNotFound { event, .. } | Self::TargetNotApplicable { event, .. } => {
-                Some(match event {
-                    EventType::CaseReopened => "case_reopened.closing_event_id",
-                    EventType::DisputeResolved => "dispute_resolved.dispute_event_id",
-                    EventType::EventDisputed => "event_disputed.target_event_id",
-                    _ => "verification_changed.target_event_id",
-                })
-            }
+            Self::TargetNotFound { event, .. }
+            | Self::TargetNotApplicable { event, .. }
+            | Self::TargetNotStanding { event, .. } => Some(match event {
+                EventType::CaseReopened => "case_reopened.closing_event_id",
+                EventType::DisputeResolved => "dispute_resolved.dispute_event_id",
+                EventType::EventDisputed => "event_disputed.target_event_id",
+                EventType::EventCorrected => "event_corrected.target_event_id",
+                EventType::EventRetracted => "event_retracted.target_event_id",
+                _ => "verification_changed.target_event_id",
+            }),
             Self::CredibilityUnchanged { .. } => Some("verification_changed.credibility"),
             Self::DisputeNotOpen => Some("dispute_resolved.dispute_event_id"),
             Self::NotTheClosingEvent { .. } => Some("case_reopened.closing_event_id"),
@@ -259,12 +274,34 @@ impl fmt::Display for Rejection {
             Self::TargetNotApplicable { event, target } => {
                 write!(
                     f,
-                    "{} can't name an event of type {} that concerns the record or no longer \
-                     counts",
+                    "{} can't name an event of type {}, which concerns the record",
                     name(*event),
                     name(*target)
                 )
             }
+            Self::TargetNotStanding {
+                event,
+                stands: true,
+                by_event,
+                ..
+            } => write!(
+                f,
+                "{} names an event that was corrected: {by_event} stands in its place, name that \
+                 one",
+                name(*event)
+            ),
+            Self::TargetNotStanding {
+                event,
+                by,
+                by_event,
+                ..
+            } => write!(
+                f,
+                "{} names an event that no longer counts: {} {by_event} took it away; where that \
+                 was wrong, retract that one first",
+                name(*event),
+                name(*by)
+            ),
             Self::CredibilityUnchanged { credibility } => {
                 write!(
                     f,

@@ -1,14 +1,13 @@
 //! A case: its facts in the order recorded, and the image folded from them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::fact::{Effect, Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
+use super::fact::{Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
 use super::fold::Image;
+use super::folded::{Folded, Placed, Successor, root};
 use super::kept;
-use super::lifecycle::{self, Outcome};
+use super::lifecycle;
 use super::packed::{Mark, PackedFacts};
 use crate::wire::edtf::{self, Day, OccurredDays};
 use crate::wire::moment::Moment;
@@ -25,41 +24,10 @@ use crate::wire::v1::{
 pub struct CaseState {
     case_id: Uuid,
     kind: CaseKind,
-    opened_at: Moment,
-    updated_at: Moment,
     facts: PackedFacts,
     #[serde(skip)]
     folded: Folded,
 }
-
-/// What is derived from the facts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Folded {
-    image: Image,
-    /// The day of the fact that comes last in the order of occurrence.
-    last: Option<Day>,
-    /// What few cases have; none where it is empty.
-    rare: Option<Box<Rare>>,
-}
-
-/// What few cases have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Rare {
-    /// The credibilities that facts have now, where later facts changed them.
-    verified: BTreeMap<FactIndex, Credibility>,
-    /// Facts that no longer count, since a reopening named them.
-    voided: BTreeSet<FactIndex>,
-    /// Facts whose dispute is open, in the order recorded.
-    disputes: Vec<FactIndex>,
-    /// Confirmed facts in places that the lifecycle does not allow, in the order of occurrence.
-    breaks: Vec<FactIndex>,
-}
-
-/// The days of an event whose date this version can't read.
-const ALWAYS: OccurredDays = OccurredDays {
-    earliest: Day::MIN,
-    latest: Day::MAX,
-};
 
 /// An event about to be taken into a case.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +51,6 @@ pub struct Arrival<'a> {
 pub struct Before {
     /// Its version.
     pub version: u64,
-    updated_at: Moment,
     facts: Mark,
 }
 
@@ -93,8 +60,6 @@ impl CaseState {
         Self {
             case_id,
             kind: CaseKind::Unspecified,
-            opened_at: Moment::default(),
-            updated_at: Moment::default(),
             facts: PackedFacts::default(),
             folded: Folded::default(),
         }
@@ -148,6 +113,12 @@ impl CaseState {
         self.facts.iter().any(|fact| fact.event_id == event_id)
     }
 
+    /// When the case was opened.
+    fn opened_at(&self) -> Moment {
+        let first = self.facts.iter().next();
+        first.map(|fact| fact.recorded_at).unwrap_or_default()
+    }
+
     /// Position of the record that opened the case.
     pub fn first_position(&self) -> Option<u64> {
         self.facts.iter().next().map(|fact| fact.position)
@@ -176,12 +147,12 @@ impl CaseState {
         let happening = Happening {
             position,
             event_id,
-            days: edtf::days(outline.occurred).unwrap_or(ALWAYS),
-            recorded_on: outline.recorded_at.day(),
+            days: edtf::days(outline.occurred).unwrap_or(OccurredDays::ALWAYS),
+            recorded_at: outline.recorded_at,
             credibility: outline.credibility,
             payload: outline.payload.as_deref(),
         };
-        self.take_happening(happening, outline.recorded_at, outline.organisation);
+        self.take_happening(happening, outline.organisation);
     }
 
     /// Takes in an event that was decided.
@@ -190,21 +161,15 @@ impl CaseState {
             position: arrival.position,
             event_id: arrival.event_id,
             days: arrival.days,
-            recorded_on: arrival.recorded_at.day(),
+            recorded_at: arrival.recorded_at,
             credibility: arrival.event.credibility(),
             payload: arrival.event.payload.as_ref(),
         };
-        self.take_happening(happening, arrival.recorded_at, arrival.organisation);
+        self.take_happening(happening, arrival.organisation);
     }
 
-    fn take_happening(
-        &mut self,
-        happening: Happening<'_>,
-        recorded_at: Moment,
-        organisation: &str,
-    ) {
+    fn take_happening(&mut self, happening: Happening<'_>, organisation: &str) {
         if self.facts.len() == 0 {
-            self.opened_at = recorded_at;
             self.facts = PackedFacts::of_organisation(organisation);
         }
         let known = self.folded.image;
@@ -218,7 +183,6 @@ impl CaseState {
         if self.kind == CaseKind::Unspecified {
             self.kind = lifecycle::kind_of(fact.event_type).unwrap_or_default();
         }
-        self.updated_at = recorded_at;
         let index = self.next_index();
         self.facts.push(&fact);
         if self.folded.takes_as_next(&fact) {
@@ -232,7 +196,6 @@ impl CaseState {
     pub fn before(&self) -> Before {
         Before {
             version: self.version(),
-            updated_at: self.updated_at,
             facts: self.facts.mark(),
         }
     }
@@ -242,7 +205,6 @@ impl CaseState {
         if before.version >= self.version() {
             return;
         }
-        self.updated_at = before.updated_at;
         self.facts.truncate(before.facts);
         if before.version == 0 {
             *self = Self::new(self.case_id);
@@ -274,8 +236,8 @@ impl CaseState {
             case_id: self.case_id.to_string(),
             version: self.version(),
             standing: Some(self.standing()),
-            opened_at: Some(self.opened_at.into()),
-            updated_at: Some(self.updated_at.into()),
+            opened_at: Some(self.opened_at().into()),
+            updated_at: Some(self.facts.last_recorded_at().into()),
             first_position: self.first_position().unwrap_or_default(),
             last_position: self.last_position().unwrap_or_default(),
             open_disputes: self
@@ -316,9 +278,15 @@ impl CaseState {
         self.folded.credibility_changed_to(fact)
     }
 
-    /// Whether a fact no longer counts, since a reopening named it.
-    pub fn is_voided(&self, fact: FactIndex) -> bool {
-        self.folded.is_voided(fact)
+    /// The fact that took this one away: a correction, a retraction or a reopening; none while it
+    /// counts.
+    pub fn removed_by(&self, fact: FactIndex) -> Option<Fact> {
+        self.fact(self.folded.removed_by(fact)?)
+    }
+
+    /// What stands in the place of a fact that no longer counts, or what took it away.
+    pub(super) fn successor(&self, fact: FactIndex) -> Successor {
+        self.folded.successor(&self.facts(), fact)
     }
 
     /// The payload that is kept at a place.
@@ -346,14 +314,12 @@ impl CaseState {
     }
 
     pub(super) fn open_disputes(&self) -> &[FactIndex] {
-        let rare = self.folded.rare.as_deref();
-        rare.map_or(&[], |rare| &rare.disputes)
+        self.folded.open_disputes()
     }
 
     /// Confirmed facts in places that the lifecycle does not allow.
     pub(super) fn breaks(&self) -> &[FactIndex] {
-        let rare = self.folded.rare.as_deref();
-        rare.map_or(&[], |rare| &rare.breaks)
+        self.folded.breaks()
     }
 
     /// Whether a fact of this day, recorded now, comes last in the order of occurrence.
@@ -361,42 +327,18 @@ impl CaseState {
         self.folded.is_last_in_order(day)
     }
 
-    /// The standing facts in the order of occurrence, each with its credibility now.
-    pub(super) fn in_order(&self) -> Vec<(FactIndex, Fact, Credibility)> {
-        let mut order: Vec<_> = (0..)
-            .zip(self.facts.iter())
-            .filter_map(|(index, fact)| Some((index, fact, self.folded.credibility(index, &fact)?)))
-            .collect();
-        order.sort_by_key(|(index, fact, _)| (fact.day, *index));
-        order
+    /// The facts that count, in the order of occurrence, each with its credibility now.
+    pub(super) fn in_order(&self) -> Vec<Placed> {
+        self.folded.in_order(&self.facts())
+    }
+
+    /// The day on which the event was first recorded whose place a fact has.
+    pub(super) fn first_recorded_on(&self, fact: FactIndex) -> Day {
+        first_recorded_on(&self.facts, fact)
     }
 
     fn refold(&mut self) {
-        let mut folded = Folded::default();
-        let mut rare = Rare::default();
-        for fact in self.facts.iter() {
-            match fact.effect {
-                Effect::Verify(target, credibility) => {
-                    rare.verified.insert(target, credibility);
-                }
-                Effect::Void(target) => {
-                    rare.voided.insert(target);
-                }
-                _ => {}
-            }
-            folded.last = folded.last.max(Some(fact.day));
-        }
-        folded.rare = Some(Box::new(rare));
-        self.folded = folded;
-        for (index, fact, credibility) in self.in_order() {
-            self.folded.step(self.kind, index, &fact, credibility);
-        }
-        // Disputes are matters of the record: they open and end in the order recorded.
-        for (index, fact) in (0..).zip(self.facts.iter()) {
-            let credibility = self.folded.credibility(index, &fact);
-            self.folded.note_dispute(index, &fact, credibility);
-        }
-        self.folded.tidy();
+        self.folded = Folded::of(self.kind, &self.facts());
     }
 
     fn contested_causes(&self) -> impl Iterator<Item = ContestedCause> {
@@ -416,78 +358,6 @@ impl CaseState {
     }
 }
 
-impl Folded {
-    /// Whether a fact of this day, recorded now, comes last in the order of occurrence.
-    fn is_last_in_order(&self, day: Day) -> bool {
-        self.last.is_none_or(|last| day >= last)
-    }
-
-    /// Whether the next fact recorded is but one step on: it comes last in the order of occurrence
-    /// and changes nothing of those before it.
-    fn takes_as_next(&self, fact: &Fact) -> bool {
-        let changes_others = matches!(fact.effect, Effect::Verify(..) | Effect::Void(_));
-        !changes_others && self.is_last_in_order(fact.day)
-    }
-
-    fn take_next(&mut self, kind: CaseKind, index: FactIndex, fact: &Fact) {
-        self.note_dispute(index, fact, Some(fact.credibility));
-        self.last = Some(fact.day);
-        self.step(kind, index, fact, fact.credibility);
-        self.tidy();
-    }
-
-    fn step(&mut self, kind: CaseKind, index: FactIndex, fact: &Fact, credibility: Credibility) {
-        if self.image.step(kind, index, fact, credibility) {
-            self.rare_mut().breaks.push(index);
-        }
-    }
-
-    fn credibility_changed_to(&self, fact: FactIndex) -> Option<Credibility> {
-        self.rare.as_ref()?.verified.get(&fact).copied()
-    }
-
-    fn is_voided(&self, fact: FactIndex) -> bool {
-        let rare = self.rare.as_ref();
-        rare.is_some_and(|rare| rare.voided.contains(&fact))
-    }
-
-    /// The credibility that a fact has now; none where it no longer counts.
-    fn credibility(&self, index: FactIndex, fact: &Fact) -> Option<Credibility> {
-        if self.is_voided(index) {
-            return None;
-        }
-        Some(
-            self.credibility_changed_to(index)
-                .unwrap_or(fact.credibility),
-        )
-    }
-
-    fn note_dispute(&mut self, index: FactIndex, fact: &Fact, credibility: Option<Credibility>) {
-        match fact.effect {
-            Effect::Dispute(_) => self.rare_mut().disputes.push(index),
-            Effect::Resolve(dispute) => self.rare_mut().disputes.retain(|open| *open != dispute),
-            _ => {
-                let contests = lifecycle::row(fact.event_type)
-                    .is_some_and(|row| row.result == Outcome::Contests);
-                if contests && credibility == Some(Credibility::Confirmed) {
-                    self.rare_mut().disputes.push(index);
-                }
-            }
-        }
-    }
-
-    fn rare_mut(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
-    }
-
-    /// Gives back what holds nothing, so that equal cases are equal.
-    fn tidy(&mut self) {
-        if self.rare.as_deref() == Some(&Rare::default()) {
-            self.rare = None;
-        }
-    }
-}
-
 /// A case that takes an event in.
 struct Taking<'a> {
     facts: &'a mut PackedFacts,
@@ -498,6 +368,10 @@ struct Taking<'a> {
 impl Surroundings for Taking<'_> {
     fn resolve(&self, event_id: &str) -> Option<FactIndex> {
         index_of(self.facts, event_id)
+    }
+
+    fn first_recorded_on(&self, index: FactIndex) -> Day {
+        first_recorded_on(self.facts, index)
     }
 
     fn intern(&mut self, text: &str) -> Option<TextPlace> {
@@ -516,4 +390,11 @@ fn index_of(facts: &PackedFacts, event_id: &str) -> Option<FactIndex> {
         .zip(facts.iter())
         .filter_map(|(index, fact)| (fact.event_id == event_id).then_some(index))
         .last()
+}
+
+fn first_recorded_on(facts: &PackedFacts, fact: FactIndex) -> Day {
+    let facts: Vec<_> = facts.iter().collect();
+    let first = usize::try_from(root(&facts, fact)).ok();
+    let first = first.and_then(|first| facts.get(first));
+    first.map_or(Day::MAX, |first| first.recorded_at.day())
 }

@@ -38,7 +38,7 @@ pub(super) fn page(
             position: fact.position,
             record: Some(record),
             credibility_now: credibility_now.unwrap_or(Credibility::Unspecified).into(),
-            voided: case.is_voided(index),
+            voided: case.removed_by(index).is_some(),
         });
     }
     Ok(page)

@@ -39,6 +39,8 @@ payloads! {
     VerificationChanged: verification_changed,
     EventDisputed: event_disputed,
     DisputeResolved: dispute_resolved,
+    EventCorrected: event_corrected,
+    EventRetracted: event_retracted,
     DetentionAlleged: detention_alleged,
     ProofOfLifeReceived: proof_of_life_received,
     DetentionAcknowledged: detention_acknowledged,

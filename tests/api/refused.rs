@@ -296,6 +296,8 @@ pub fn not_allowed(scene: &Scene) -> Vec<Bad> {
         E::VerificationChanged,
         E::EventDisputed,
         E::DisputeResolved,
+        E::EventCorrected,
+        E::EventRetracted,
         E::LegalCategoryAsserted,
         E::FamilyContactRestored,
     ] {

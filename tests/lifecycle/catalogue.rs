@@ -212,12 +212,14 @@ pub static LIFECYCLES: [&Lifecycle; 7] = [
 ];
 
 /// The events that every kind has, as far as they are built.
-pub const COMMON: [EventType; 5] = [
+pub const COMMON: [EventType; 7] = [
     EventType::CaseClosed,
     EventType::CaseReopened,
     EventType::VerificationChanged,
     EventType::EventDisputed,
     EventType::DisputeResolved,
+    EventType::EventCorrected,
+    EventType::EventRetracted,
 ];
 
 /// A row, read.

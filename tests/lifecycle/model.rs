@@ -18,7 +18,11 @@ pub struct Entry {
     pub id: Uuid,
     /// The latest day on which it can have happened, never later than that of its recording.
     pub day: i32,
+    pub recorded_on: i32,
+    /// Of a correction that of the replacement.
     pub event: E,
+    /// The event that it replaces.
+    pub corrects: Option<Uuid>,
     pub credibility: Credibility,
     pub claim: Option<CaseStatus>,
     /// The event that it names, and the credibility that it gives it.
@@ -138,13 +142,17 @@ impl Model {
         if self.entries.is_empty() {
             let any = row.is_none_or(|row| row.allowed.is_none());
             let is_confirmed = candidate.credibility == Credibility::Confirmed;
-            if any && is_confirmed {
+            if (any && is_confirmed) || candidate.corrects.is_some() {
                 return refused("CASE_NOT_FOUND");
             }
         } else if let Some(other) = lifecycle_of(candidate.event)
+            && candidate.corrects.is_none()
             && Some(other.kind) != self.lifecycle().map(|lifecycle| lifecycle.kind)
         {
             return refused("CASE_KIND_MISMATCH");
+        }
+        if let Some(target) = candidate.corrects {
+            return self.judge_correction(candidate, target);
         }
         let named = candidate.names.map(|id| self.entry(id));
         if let Some(None) = named {
@@ -166,10 +174,16 @@ impl Model {
                 }
             }
             (E::EventDisputed | E::VerificationChanged, Some(named))
-                if row_of(named.event).is_none() || self.no_longer_counts(named.id) =>
+                if !self.no_longer_counts(named.id) && row_of(named.event).is_none() =>
             {
                 refused("TARGET_EVENT_NOT_APPLICABLE")
             }
+            (E::EventDisputed | E::VerificationChanged | E::EventRetracted, Some(named))
+                if self.no_longer_counts(named.id) =>
+            {
+                refused("TARGET_EVENT_NOT_STANDING")
+            }
+            (E::EventRetracted, Some(_)) => None,
             (E::EventDisputed, Some(_)) => None,
             (E::VerificationChanged, Some(named)) => {
                 if self.credibility_now(named) == candidate.gives {
@@ -200,6 +214,46 @@ impl Model {
         })
     }
 
+    /// Whether the replacement may stand where it is to stand, unless the event that it replaces
+    /// might not have stood there either.
+    fn judge_correction(&self, candidate: &Entry, target: Uuid) -> Option<Refusal> {
+        let refused = |reason| {
+            Some(Refusal {
+                reason,
+                status: None,
+                breaks_at: None,
+            })
+        };
+        let Some(named) = self.entry(target) else {
+            return refused("TARGET_EVENT_NOT_FOUND");
+        };
+        if self.no_longer_counts(target) {
+            return refused("TARGET_EVENT_NOT_STANDING");
+        }
+        if row_of(named.event).is_none() {
+            return refused("TARGET_EVENT_NOT_APPLICABLE");
+        }
+        let kind =
+            |lifecycle: Option<&'static Lifecycle>| lifecycle.map(|lifecycle| lifecycle.kind);
+        if kind(lifecycle_of(candidate.event)) != kind(self.lifecycle()) {
+            return refused("CASE_KIND_MISMATCH");
+        }
+        let (places, _) = self.walk();
+        let before = places.iter().find(|place| place.entry.id == target)?;
+        let excused = before.misfit.is_some()
+            && (is_confirmed(before) || candidate.credibility != Credibility::Confirmed);
+        let mut with = self.clone();
+        with.entries.push(candidate.clone());
+        let (places, _) = with.walk();
+        let place = places.iter().find(|place| place.entry.id == candidate.id)?;
+        let reason = place.misfit.filter(|_| !excused)?;
+        Some(Refusal {
+            reason,
+            status: Some(place.status),
+            breaks_at: None,
+        })
+    }
+
     /// Whether the sequence with the candidate in it lets the event of that position stand, and
     /// every confirmed event that it let stand before.
     fn judge_sequence(&self, candidate: &Entry, position: u64) -> Option<Refusal> {
@@ -223,32 +277,72 @@ impl Model {
         self.entries.iter().find(|entry| entry.id == id)
     }
 
-    fn no_longer_counts(&self, id: Uuid) -> bool {
+    fn is_retracted(&self, id: Uuid) -> bool {
         let mut entries = self.entries.iter();
-        entries.any(|entry| entry.event == E::CaseReopened && entry.names == Some(id))
+        entries.any(|entry| {
+            entry.event == E::EventRetracted
+                && entry.names == Some(id)
+                && !self.is_retracted(entry.id)
+        })
+    }
+
+    /// The newest event that takes this one away and was not taken back itself.
+    fn taken_away_by(&self, id: Uuid) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| {
+            let takes_away = matches!(entry.event, E::CaseReopened | E::EventRetracted);
+            let names = takes_away && entry.names == Some(id);
+            (names || entry.corrects == Some(id)) && !self.is_retracted(entry.id)
+        })
+    }
+
+    fn no_longer_counts(&self, id: Uuid) -> bool {
+        self.taken_away_by(id).is_some()
+    }
+
+    /// Whether the event, or what replaced it, counts.
+    fn has_account(&self, id: Uuid) -> bool {
+        match self.taken_away_by(id) {
+            None => true,
+            Some(entry) => entry.corrects.is_some() && self.has_account(entry.id),
+        }
+    }
+
+    /// The event that was corrected first to come to this one.
+    pub fn origin(&self, id: Uuid) -> &Entry {
+        let entry = self.entry(id).unwrap();
+        entry.corrects.map_or(entry, |target| self.origin(target))
     }
 
     fn credibility_now(&self, entry: &Entry) -> Credibility {
         let mut newest = self.entries.iter().rev();
         newest
-            .find(|e| e.event == E::VerificationChanged && e.names == Some(entry.id))
+            .find(|e| {
+                e.event == E::VerificationChanged
+                    && e.names == Some(entry.id)
+                    && !self.is_retracted(e.id)
+            })
             .map_or(entry.credibility, |verification| verification.gives)
     }
 
     fn open_disputes(&self) -> Vec<Uuid> {
         let opens = |entry: &&Entry| match entry.event {
-            E::EventDisputed => true,
+            E::EventDisputed => self.has_account(entry.names.unwrap()),
             event => {
                 row_of(event).is_some_and(|row| row.result == Result::Contested)
                     && self.credibility_now(entry) == Credibility::Confirmed
-                    && !self.no_longer_counts(entry.id)
             }
         };
         let resolved = |entry: &&Entry| {
+            let origin = self.origin(entry.id).id;
             let mut entries = self.entries.iter();
-            entries.any(|e| e.event == E::DisputeResolved && e.names == Some(entry.id))
+            entries.any(|e| {
+                e.event == E::DisputeResolved
+                    && !self.no_longer_counts(e.id)
+                    && self.origin(e.names.unwrap()).id == origin
+            })
         };
-        let disputes = self.entries.iter().filter(opens);
+        let counting = |entry: &&Entry| !self.no_longer_counts(entry.id);
+        let disputes = self.entries.iter().filter(counting).filter(opens);
         disputes.filter(|d| !resolved(d)).map(|d| d.id).collect()
     }
 
@@ -258,7 +352,7 @@ impl Model {
         let mut order: Vec<_> = standing
             .filter(|entry| !self.no_longer_counts(entry.id))
             .collect();
-        order.sort_by_key(|entry| (entry.day, entry.position));
+        order.sort_by_key(|entry| (entry.day, self.origin(entry.id).position));
         let mut now = Now {
             by_hearsay: false,
             reported: NEW,

@@ -15,8 +15,8 @@ use proptest::test_runner::TestRunner;
 use uuid::Uuid;
 
 use super::case::{
-    Telling, TestCase, alleged, confirmed, disputed, event_of, reopened, resolved,
-    stored_and_restored, verified, wishes,
+    Telling, TestCase, alleged, confirmed, corrected, disputed, event_of, reopened, resolved,
+    retracted, stored_and_restored, verified, wishes,
 };
 use super::catalogue::{
     AGREEMENT, CONSULTATION, Claim, DETENTION, INQUIRY, LIFECYCLES, Lifecycle, REMAINS, RETURN,
@@ -147,8 +147,12 @@ impl Run {
         for step in history {
             let (event, entry) = self.event(step);
             let foreign = lifecycle_of(entry.event).map(|l| l.kind) != Some(self.lifecycle.kind);
-            // What a common event means that nobody would have let through is nobody's business.
-            if foreign && self.model.judge(&entry).is_some() {
+            let refusal = self.model.judge(&entry);
+            // What a common event means that nobody would have let through is nobody's business; a
+            // replacement may stand anywhere.
+            let of_a_place = refusal.as_ref().is_some_and(|it| it.status.is_some());
+            let is_common = foreign || (entry.corrects.is_some() && !of_a_place);
+            if is_common && refusal.is_some() {
                 continue;
             }
             self.case.force(event);
@@ -159,6 +163,9 @@ impl Run {
 
     /// What was accepted broke nothing, and moved the confirmed status only if it is confirmed.
     fn assert_consequences(&self, entry: &Entry, broken: &[u64], confirmed: CaseStatus) {
+        if entry.corrects.is_some() || entry.event == E::EventRetracted {
+            return;
+        }
         let lowers = entry.event == E::VerificationChanged && entry.gives != Credibility::Confirmed;
         if !lowers && entry.event != E::CaseReopened {
             let now = self.model.broken();
@@ -202,21 +209,48 @@ impl Run {
         self.case.recorded_on = self.case.recorded_on.plus(step.days_later);
         let recorded_on = self.case.recorded_on;
         let (event, claim) = self.what(&step.attempt);
-        let (occurred, latest) = when_occurred(step.when, recorded_on);
-        let event = event.on(&occurred);
+        let (occurred, earliest, latest) = when_occurred(step.when, recorded_on);
+        let mut event = event;
+        match &mut event.payload {
+            Some(Payload::EventCorrected(corrected)) => {
+                let told = corrected.replacement.as_mut().unwrap();
+                occurred.clone_into(&mut told.occurred);
+                event.occurred = recorded_on.to_string();
+            }
+            _ => event.occurred = occurred,
+        }
+        let target = match event.payload.as_ref().unwrap() {
+            Payload::EventCorrected(corrected) => corrected.target_event_id.parse().ok(),
+            _ => None,
+        };
+        let told = match event.payload.as_ref().unwrap() {
+            Payload::EventCorrected(corrected) => corrected.replacement.as_deref().unwrap(),
+            _ => &event,
+        };
+        // What can have happened by the day on which it was first told had happened by then.
+        let known_on = target
+            .filter(|target| self.model.entries.iter().any(|entry| entry.id == *target))
+            .map(|target| self.model.origin(target).recorded_on)
+            .filter(|known_on| earliest.0 <= *known_on)
+            .unwrap_or(recorded_on.0);
         let mut entry = Entry {
             position: self.case.next_position(),
             id: event.event_id.parse().unwrap(),
-            day: latest.0.min(recorded_on.0),
+            day: latest.0.min(known_on),
+            recorded_on: recorded_on.0,
             event: claim.event,
-            credibility: event.credibility(),
+            corrects: target,
+            credibility: told.credibility(),
             claim: claim.status,
             names: None,
             gives: Credibility::Unspecified,
             wishes: WishesOutcome::Unspecified,
             category: None,
         };
-        match event.payload.as_ref().unwrap() {
+        match told.payload.as_ref().unwrap() {
+            Payload::EventRetracted(retracted) => {
+                entry.names = retracted.target_event_id.parse().ok();
+            }
             Payload::CaseReopened(reopened) => {
                 entry.names = reopened.closing_event_id.parse().ok();
             }
@@ -286,6 +320,26 @@ impl Run {
                 E::VerificationChanged,
             ),
             Attempt::Disputed(index) => common(disputed(self.named(index)), E::EventDisputed),
+            Attempt::Retracted(index) => common(retracted(self.named(index)), E::EventRetracted),
+            Attempt::Corrected(target, index, credibility) => {
+                let all = LIFECYCLES.iter().flat_map(|lifecycle| lifecycle.claims());
+                let (by, claim) = if index.index(20) == 0 {
+                    self.said(index, all.collect(), *credibility)
+                } else {
+                    self.said(index, self.lifecycle.claims(), *credibility)
+                };
+                (corrected(self.named(target), by), claim)
+            }
+            Attempt::Redated(target) => {
+                let target = self.named(target);
+                let entry = self.model.entries.iter().find(|entry| entry.id == target);
+                let claims = self.lifecycle.claims();
+                let same = |claim: &&Claim| {
+                    entry.is_some_and(|it| (it.event, it.claim) == (claim.event, claim.status))
+                };
+                let claim = claims.iter().find(same).unwrap_or(&claims[0]).clone();
+                (corrected(target, event_of(&claim)), claim)
+            }
             Attempt::ResolvedRightly(index) if !told.open_disputes.is_empty() => {
                 let dispute = *index.get(&told.open_disputes);
                 common(resolved(dispute), E::DisputeResolved)
@@ -332,18 +386,19 @@ impl Run {
     }
 }
 
-/// The words, and the latest day that they mean.
-fn when_occurred(when: When, today: Day) -> (String, Day) {
+/// The words, and the days that they mean.
+fn when_occurred(when: When, today: Day) -> (String, Day, Day) {
     let ago = |days: i32| today.plus(-days);
+    let on = |day: Day| (day.to_string(), day, day);
     match when {
-        When::Today => (today.to_string(), today),
-        When::Tomorrow => (ago(-1).to_string(), ago(-1)),
-        When::DaysAgo(days) => (ago(days).to_string(), ago(days)),
+        When::Today => on(today),
+        When::Tomorrow => on(ago(-1)),
+        When::DaysAgo(days) => on(ago(days)),
         When::Between(from, length) => {
             let (begin, end) = (ago(from), ago(from).plus(length));
-            (format!("{begin}/{end}"), end)
+            (format!("{begin}/{end}"), begin, end)
         }
-        When::SinceDaysAgo(days) => (format!("{}/..", ago(days)), Day::MAX),
+        When::SinceDaysAgo(days) => (format!("{}/..", ago(days)), ago(days), Day::MAX),
     }
 }
 
@@ -440,6 +495,7 @@ fn the_random_histories_reach_every_refusal_every_cause_and_every_event() {
         "SEQUENCE_BROKEN",
         "TARGET_EVENT_NOT_APPLICABLE",
         "TARGET_EVENT_NOT_FOUND",
+        "TARGET_EVENT_NOT_STANDING",
         "WISHES_DECLINED",
         "WISHES_MISSING",
         "CONTESTED_CAUSE_OPEN_DISPUTE",

@@ -68,6 +68,15 @@ pub fn event_with(payload: Payload) -> v1::Event {
     }
 }
 
+/// The event as it stands in a correction.
+pub fn replacement(event: v1::Event) -> v1::Event {
+    v1::Event {
+        event_id: String::new(),
+        causation_id: String::new(),
+        ..event
+    }
+}
+
 /// A place with all its fields.
 pub fn place() -> Option<v1::Place> {
     Some(v1::Place {
@@ -136,6 +145,15 @@ pub fn valid_payload(event_type: Type) -> Payload {
         Type::DisputeResolved => Payload::DisputeResolved(v1::DisputeResolved {
             dispute_event_id: id(),
             outcome: v1::DisputeOutcome::Upheld.into(),
+        }),
+        Type::EventCorrected => Payload::EventCorrected(Box::new(v1::EventCorrected {
+            target_event_id: id(),
+            replacement: Some(Box::new(replacement(valid_event(Type::Released)))),
+            reason: v1::CorrectionReason::SourceCorrected.into(),
+        })),
+        Type::EventRetracted => Payload::EventRetracted(v1::EventRetracted {
+            target_event_id: id(),
+            reason: v1::RetractionReason::RecordedTwice.into(),
         }),
         Type::DetentionAlleged => Payload::DetentionAlleged(v1::DetentionAlleged {
             category: v1::LegalCategory::Unknown.into(),

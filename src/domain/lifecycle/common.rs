@@ -8,7 +8,7 @@ const fn row(event: E, must: &'static str, basis: &'static str) -> Row {
     rule(event, Allowed::Any, Outcome::Stays, must, basis)
 }
 
-pub(super) static TABLE: [Row; 5] = [
+pub(super) static TABLE: [Row; 7] = [
     row(E::CaseClosed, "reason", "an open case only"),
     row(
         E::CaseReopened,
@@ -29,5 +29,15 @@ pub(super) static TABLE: [Row; 5] = [
         E::DisputeResolved,
         "disputing event, outcome",
         "an open dispute only",
+    ),
+    row(
+        E::EventCorrected,
+        "target event, replacement, reason",
+        "an event of the kind that counts; folded anew with the replacement",
+    ),
+    row(
+        E::EventRetracted,
+        "target event, reason",
+        "any event that counts, retractions too; folded anew without it",
     ),
 ];

@@ -33,6 +33,15 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
             c.identifier("dispute_event_id", &mut p.dispute_event_id);
             c.choice("outcome", p.outcome, v1::DisputeOutcome::as_str_name);
         }
+        Payload::EventCorrected(p) => {
+            c.identifier("target_event_id", &mut p.target_event_id);
+            c.replacement("replacement", case_id, p.replacement.as_deref_mut());
+            c.choice("reason", p.reason, v1::CorrectionReason::as_str_name);
+        }
+        Payload::EventRetracted(p) => {
+            c.identifier("target_event_id", &mut p.target_event_id);
+            c.choice("reason", p.reason, v1::RetractionReason::as_str_name);
+        }
 
         Payload::DetentionAlleged(p) => {
             c.choice("category", p.category, v1::LegalCategory::as_str_name);
