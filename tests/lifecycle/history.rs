@@ -83,9 +83,9 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         1 => index().prop_map(Attempt::Disputed),
         1 => index().prop_map(Attempt::ResolvedRightly),
         1 => index().prop_map(Attempt::Resolved),
-        2 => (index(), index(), credibility()).prop_map(|(t, i, c)| Attempt::Corrected(t, i, c)),
-        3 => index().prop_map(Attempt::Redated),
-        4 => index().prop_map(Attempt::Retracted),
+        1 => (index(), index(), credibility()).prop_map(|(t, i, c)| Attempt::Corrected(t, i, c)),
+        2 => index().prop_map(Attempt::Redated),
+        2 => index().prop_map(Attempt::Retracted),
     ]
 }
 

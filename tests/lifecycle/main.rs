@@ -30,3 +30,4 @@ mod practice;
 mod properties;
 mod record;
 mod transitions;
+mod truth;

@@ -81,7 +81,7 @@ fn every_end_is_undone_where_its_event_was_wrong() {
             // What no longer counts can be neither verified nor disputed.
             for event in [verified(ending, Credibility::Likely), disputed(ending)] {
                 let rejection = case.refused(event.on_day(31));
-                assert_eq!(rejection.reason(), "TARGET_EVENT_NOT_APPLICABLE");
+                assert_eq!(rejection.reason(), "TARGET_EVENT_NOT_STANDING");
             }
         }
     }
@@ -203,7 +203,12 @@ fn an_event_about_the_record_is_neither_verified_nor_disputed() {
     for target in [dispute, verification, resolution, closing, reopening] {
         for event in [verified(target, Credibility::Likely), disputed(target)] {
             let rejection = case.refused(event.on_day(15));
-            assert_eq!(rejection.reason(), "TARGET_EVENT_NOT_APPLICABLE");
+            let expected = if target == closing {
+                "TARGET_EVENT_NOT_STANDING"
+            } else {
+                "TARGET_EVENT_NOT_APPLICABLE"
+            };
+            assert_eq!(rejection.reason(), expected);
         }
     }
     for event in [
