@@ -8,7 +8,8 @@ use tonic::Code;
 
 use crate::domain::lifecycle::document::{event_name, status_name};
 use crate::wire::v1::{
-    CaseKind, CaseStatus, ContestedCause, Credibility, EventType, LegalCategory, Record, Standing,
+    CaseKind, CaseReopenedReason, CaseStatus, ContestedCause, CorrectionReason, Credibility,
+    EventType, LegalCategory, Record, RetractionReason, Standing,
 };
 
 /// No enumeration of the protocol has numbers beyond this one.
@@ -92,6 +93,21 @@ pub(super) fn category(category: LegalCategory) -> String {
 /// The name of a credibility, for example `Likely`.
 pub(super) fn credibility(credibility: Credibility) -> String {
     camel(credibility.as_str_name(), "CREDIBILITY_")
+}
+
+/// The name of a reason, for example `SourceCorrected`.
+pub(super) fn correction_reason(reason: CorrectionReason) -> String {
+    camel(reason.as_str_name(), "CORRECTION_REASON_")
+}
+
+/// The name of a reason, for example `RecordedTwice`.
+pub(super) fn retraction_reason(reason: RetractionReason) -> String {
+    camel(reason.as_str_name(), "RETRACTION_REASON_")
+}
+
+/// The name of a reason, for example `NewEvidence`.
+pub(super) fn reopened_reason(reason: CaseReopenedReason) -> String {
+    camel(reason.as_str_name(), "CASE_REOPENED_REASON_")
 }
 
 /// The name of a cause, for example `OpenDispute`.

@@ -284,6 +284,15 @@ impl CaseState {
         self.fact(self.folded.removed_by(fact)?)
     }
 
+    /// The correction that stands in the place of a fact that no longer counts; none where nothing
+    /// does, or where the fact counts itself.
+    pub fn standing_instead_of(&self, fact: FactIndex) -> Option<Fact> {
+        match self.successor(fact) {
+            Successor::Stands(index) if index != fact => self.fact(index),
+            _ => None,
+        }
+    }
+
     /// What stands in the place of a fact that no longer counts, or what took it away.
     pub(super) fn successor(&self, fact: FactIndex) -> Successor {
         self.folded.successor(&self.facts(), fact)

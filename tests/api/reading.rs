@@ -12,7 +12,7 @@ use casetrail::wire::v1::{
 use tempfile::TempDir;
 
 use crate::harness::{Client, Server};
-use crate::support::{event_with, submission_of, valid_event};
+use crate::support::{event_with, replacement, submission_of, valid_event};
 use crate::truth;
 
 fn submission_to(case_id: &str, events: Vec<v1::Event>) -> v1::SubmitEventsRequest {
@@ -205,6 +205,70 @@ async fn a_history_tells_what_later_events_made_of_an_event() {
     // The record itself stays as it was.
     let event = entries[1].record.as_ref().unwrap().event.as_ref().unwrap();
     assert_eq!(*event, released);
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_tells_what_took_an_event_away_why_by_whom_and_what_stands_in_its_place() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path()).await;
+    let (alleged, rumour) = (valid_event(E::DetentionAlleged), valid_event(E::Released));
+    let correct = |target: &v1::Event, event: v1::Event| {
+        event_with(Payload::EventCorrected(Box::new(v1::EventCorrected {
+            target_event_id: target.event_id.clone(),
+            replacement: Some(Box::new(replacement(event))),
+            reason: v1::CorrectionReason::SourceCorrected.into(),
+        })))
+    };
+    let retract = |target: &v1::Event| {
+        event_with(Payload::EventRetracted(v1::EventRetracted {
+            target_event_id: target.event_id.clone(),
+            reason: v1::RetractionReason::SourceWithdrew.into(),
+        }))
+    };
+    let first = correct(&alleged, valid_event(E::DetentionAcknowledged));
+    let second = correct(&first, valid_event(E::DetentionAlleged));
+    let retraction = retract(&rumour);
+    let events = [&alleged, &rumour, &first, &second, &retraction];
+    let submission = submission_of(events.into_iter().cloned().collect());
+    let case_id = submission.changes[0].case_id.clone();
+    server.client.record_as("relief", [submission]).await;
+    let entries = history(&server.client, &case_id, 2).await;
+    let told: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            assert_eq!(entry.voided, entry.removal.is_some());
+            let removal = entry.removal.as_ref()?;
+            let by = entries.iter().find(|by| by.position == removal.position);
+            let by = by.unwrap().record.as_ref().unwrap();
+            assert_eq!(removal.event_id, by.event.as_ref().unwrap().event_id);
+            assert_eq!(removal.actor, by.actor);
+            assert_eq!(removal.organisation, "relief");
+            assert_eq!(removal.recorded_at, by.recorded_at);
+            let standing = &removal.standing_event_id;
+            Some((removal.kind(), removal.reason.unwrap(), standing.as_str()))
+        })
+        .collect();
+    let corrected = (
+        v1::RemovalKind::Corrected,
+        v1::removal::Reason::CorrectionReason(v1::CorrectionReason::SourceCorrected.into()),
+        second.event_id.as_str(),
+    );
+    let retracted = (
+        v1::RemovalKind::Retracted,
+        v1::removal::Reason::RetractionReason(v1::RetractionReason::SourceWithdrew.into()),
+        "",
+    );
+    assert_eq!(
+        told,
+        [
+            Some(corrected),
+            Some(retracted),
+            Some(corrected),
+            None,
+            None
+        ]
+    );
     server.end().await;
 }
 

@@ -31,3 +31,4 @@ mod properties;
 mod record;
 mod supporting;
 mod transitions;
+mod truth;

@@ -469,7 +469,9 @@ fn the_random_histories_reach_every_refusal_every_cause_and_every_event() {
                         reached.insert(rejection.reason().to_owned());
                     }
                     Ok(_) => {
-                        reached.insert(entry.event.as_str_name().to_owned());
+                        let corrects = entry.corrects.map(|_| E::EventCorrected);
+                        let event = corrects.unwrap_or(entry.event);
+                        reached.insert(event.as_str_name().to_owned());
                         reached.insert(run.case.confirmed().as_str_name().to_owned());
                         run.model.entries.push(entry);
                     }
