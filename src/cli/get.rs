@@ -8,8 +8,8 @@ use super::names;
 use super::output::Output;
 use crate::wire::json;
 use crate::wire::v1::{
-    Case, CaseStatus, Clause, ClauseBasis, GetCaseRequest, LegalCategory, WishesOutcome,
-    case::Detail,
+    Case, CaseLink, CaseStatus, Clause, ClauseBasis, GetCaseRequest, LegalCategory, LinkType,
+    WishesOutcome, case::Detail,
 };
 
 /// Which case.
@@ -93,6 +93,7 @@ fn facts(case: &Case) -> Vec<(&'static str, String)> {
         format!("{} to {}", case.first_position, case.last_position),
     ));
     facts.extend(detail(case.detail.as_ref()));
+    facts.extend(ties(case));
     facts
 }
 
@@ -166,4 +167,76 @@ fn clause(clause: &Clause) -> String {
         due => format!("due {due}"),
     };
     format!("{}, {basis}, {due}", clause.reference)
+}
+
+/// What binds the case to others, by name.
+fn ties(case: &Case) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    let standing = case.standing.clone().unwrap_or_default();
+    if !standing.merged_into.is_empty() {
+        facts.push(("merged into", standing.merged_into));
+    }
+    let merged = case.merged_case_ids.iter();
+    facts.extend(merged.map(|other| ("merged", other.clone())));
+    facts.extend(case.links.iter().map(|it| ("link", link(it))));
+    let suspected = case.suspected_duplicates.iter();
+    facts.extend(suspected.map(|other| ("duplicate?", other.clone())));
+    if !case.transferred_to.is_empty() {
+        facts.push(("transferred", format!("to {}", case.transferred_to)));
+    }
+    for consent in &case.consents {
+        let service = names::service(consent.purpose());
+        let recipients = consent.recipients.join(", ");
+        let consent = format!("{}: {service}, to {recipients}", consent.event_id);
+        facts.push(("consent", consent));
+    }
+    for referral in &case.referrals {
+        let service = names::service(referral.service());
+        let state = match (referral.accepted, referral.consent_withdrawn) {
+            (false, false) => "offered",
+            (true, false) => "accepted",
+            (false, true) => "offered, consent withdrawn",
+            (true, true) => "accepted, consent withdrawn",
+        };
+        let (event_id, recipient) = (&referral.event_id, &referral.recipient);
+        let referral = format!("{event_id}: {service}, to {recipient}, {state}");
+        facts.push(("referral", referral));
+    }
+    for request in &case.open_access_requests {
+        let object = names::access_object(request.object());
+        let (event_id, authority) = (&request.event_id, &request.authority);
+        let request = format!("{event_id}: to a {object}, asked of {authority}");
+        facts.push(("access", request));
+    }
+    for follow_up in &case.follow_ups {
+        let task = names::follow_up_task(follow_up.task());
+        let mut text = format!("{}: {task}, due {}", follow_up.event_id, follow_up.due);
+        if follow_up.times_rescheduled > 0 {
+            text.push_str(&format!(", moved {} times", follow_up.times_rescheduled));
+        }
+        facts.push(("follow-up", text));
+    }
+    for coverage in &case.coverages {
+        let (clause, agreement) = (&coverage.clause_reference, &coverage.agreement_case_id);
+        facts.push(("clause", format!("{clause} of agreement {agreement}")));
+    }
+    facts
+}
+
+/// A link in a few words, as this case's end has it.
+fn link(link: &CaseLink) -> String {
+    let words = match (link.link_type(), link.inverse) {
+        (LinkType::Family, _) => "of one family with",
+        (LinkType::SameEpisode, _) => "of one episode with",
+        (LinkType::NextEpisode, false) => "its next episode is",
+        (LinkType::NextEpisode, true) => "is the next episode of",
+        (LinkType::DiedInCustody, false) => "died in custody, the remains are",
+        (LinkType::DiedInCustody, true) => "the remains of who died in custody in",
+        (LinkType::SplitFrom, false) => "split from",
+        (LinkType::SplitFrom, true) => "was split into",
+        (LinkType::EvidenceFor, false) => "is evidence for",
+        (LinkType::EvidenceFor, true) => "has evidence in",
+        (LinkType::Unspecified, _) => "linked with",
+    };
+    format!("{words} {}", link.other_case_id)
 }

@@ -8,8 +8,9 @@ use tonic::Code;
 
 use crate::domain::lifecycle::document::{event_name, status_name};
 use crate::wire::v1::{
-    CaseKind, CaseReopenedReason, CaseStatus, ContestedCause, CorrectionReason, Credibility,
-    EventType, LegalCategory, Record, RetractionReason, Standing,
+    AccessObject, CaseKind, CaseReopenedReason, CaseStatus, ContestedCause, CorrectionReason,
+    Credibility, EventType, FollowUpTask, LegalCategory, Record, RetractionReason, Service,
+    Standing,
 };
 
 /// No enumeration of the protocol has numbers beyond this one.
@@ -113,6 +114,21 @@ pub(super) fn reopened_reason(reason: CaseReopenedReason) -> String {
 /// The name of a cause, for example `OpenDispute`.
 pub(super) fn contested_cause(cause: ContestedCause) -> String {
     camel(cause.as_str_name(), "CONTESTED_CAUSE_")
+}
+
+/// What a case is referred for, for example `FamilyContact`.
+pub(super) fn service(service: Service) -> String {
+    camel(service.as_str_name(), "SERVICE_")
+}
+
+/// To what access is requested, for example `place`.
+pub(super) fn access_object(object: AccessObject) -> String {
+    camel(object.as_str_name(), "ACCESS_OBJECT_").to_lowercase()
+}
+
+/// What is to be done, for example `InformFamily`.
+pub(super) fn follow_up_task(task: FollowUpTask) -> String {
+    camel(task.as_str_name(), "FOLLOW_UP_TASK_")
 }
 
 /// How a case stands in a few words: the confirmed status, the reported one where it differs, and

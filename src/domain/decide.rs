@@ -74,11 +74,17 @@ impl CaseState {
                 kind: self.kind(),
             });
         }
+        if self.merge_place().is_some() && !lifecycle::is_common(event_type) {
+            return Err(Rejection::Merged {
+                event: event_type,
+                survivor: self.merged_into(),
+            });
+        }
         if let Some(target) = candidate.corrects {
             return self.decide_correction(&candidate, target);
         }
         match candidate.effect {
-            Effect::Retract(target) => self.counting(event_type, target).map(|_| ()),
+            Effect::Retract(target) => self.decide_retraction(event_type, target),
             Effect::Void(target) => self.decide_reopening(target),
             Effect::Verify(target, credibility) => {
                 self.decide_verification(event_type, target, credibility)
@@ -94,7 +100,20 @@ impl CaseState {
             }),
             _ => self.decide_in_place(kind, &candidate),
         }?;
-        self.decide_matter(event)
+        self.decide_matter(event)?;
+        self.decide_tie(event)
+    }
+
+    /// Anything that counts can be retracted, but for one end of what two cases hold: that is undone
+    /// in both at once, by CasesUnmerged.
+    fn decide_retraction(&self, event: EventType, target: FactIndex) -> Result<(), Rejection> {
+        let fact = self.counting(event, target)?;
+        match fact.event_type {
+            target @ (EventType::CasesMerged | EventType::CasesUnmerged) => {
+                Err(Rejection::HeldByTwoCases { event, target })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether an event that bears on the status is allowed in its place.

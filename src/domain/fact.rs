@@ -15,7 +15,8 @@ use crate::wire::edtf::{self, Day, OccurredDays};
 use crate::wire::event_type;
 use crate::wire::moment::Moment;
 use crate::wire::v1::{
-    self, CaseStatus, Credibility, EventType, LegalCategory, WishesOutcome, event::Payload,
+    self, CaseStatus, Credibility, EventType, LegalCategory, MergeRole, WishesOutcome,
+    event::Payload,
 };
 
 /// What the fold needs of one recorded event.
@@ -112,6 +113,10 @@ pub(super) enum Effect {
     Close,
     /// Its payload is kept whole at this place.
     Kept(TextPlace),
+    /// The case is merged into the one that the payload kept at this place names.
+    MergedInto(TextPlace),
+    /// The case is no longer merged into another one; its payload is kept at this place.
+    Unmerged(TextPlace),
     /// It names an event that the case does not have: only a record of another version can.
     Unresolved,
 }
@@ -250,7 +255,18 @@ fn effect_of(payload: &Payload, case: &mut impl Surroundings) -> Effect {
         Payload::HouseholdSplit(event) => Effect::HouseholdSplit(event.members),
         Payload::ReturnArrived(event) => Effect::MembersReturned(event.members),
         Payload::SpontaneousReturn(event) => Effect::MembersReturned(event.members),
-        kept if kept::is_kept(kept) => case.keep(kept).map_or(Effect::None, Effect::Kept),
+        kept if kept::is_kept(kept) => {
+            let effect = match kept {
+                Payload::CasesMerged(event) if event.role() == MergeRole::Merged => {
+                    Effect::MergedInto
+                }
+                Payload::CasesUnmerged(event) if event.role() == MergeRole::Merged => {
+                    Effect::Unmerged
+                }
+                _ => Effect::Kept,
+            };
+            case.keep(kept).map_or(Effect::None, effect)
+        }
         _ => Effect::None,
     }
 }

@@ -281,6 +281,8 @@ impl Image {
             | Effect::Retract(_)
             | Effect::Close
             | Effect::Kept(_)
+            | Effect::MergedInto(_)
+            | Effect::Unmerged(_)
             | Effect::Unresolved => {}
         }
     }

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fact::{Effect, Fact, FactIndex};
+use super::fact::{Effect, Fact, FactIndex, TextPlace};
 use super::fold::Image;
 use super::lifecycle::{self, Outcome};
 use crate::wire::edtf::Day;
@@ -40,6 +40,8 @@ struct Rare {
     disputes: Vec<FactIndex>,
     /// Confirmed facts in places that the lifecycle does not allow, in the order of occurrence.
     breaks: Vec<FactIndex>,
+    /// Where the payload is kept by which the case is merged into another one, while it is.
+    merged: Option<TextPlace>,
 }
 
 impl Folded {
@@ -73,6 +75,7 @@ impl Folded {
         }
         let disputes = folded.disputes(facts, happened);
         folded.rare_mut().disputes = disputes;
+        folded.note_merges(facts);
         folded.tidy();
         folded
     }
@@ -93,6 +96,7 @@ impl Folded {
         if contests(fact, fact.credibility) {
             self.rare_mut().disputes.push(index);
         }
+        self.note_merge(fact);
         self.last = Some(fact.day);
         self.step(kind, index, fact, fact.credibility);
         self.tidy();
@@ -184,6 +188,28 @@ impl Folded {
             disputed.is_some_and(&happened) && !resolved.contains(&root(facts, *index))
         };
         counting.filter(is_open).map(|(index, ..)| index).collect()
+    }
+
+    /// Merges are matters of the record: they begin and end in the order recorded.
+    fn note_merges(&mut self, facts: &[Fact]) {
+        for (index, fact) in (0..).zip(facts) {
+            if self.removed_by(index).is_none() {
+                self.note_merge(fact);
+            }
+        }
+    }
+
+    fn note_merge(&mut self, fact: &Fact) {
+        match fact.effect {
+            Effect::MergedInto(place) => self.rare_mut().merged = Some(place),
+            Effect::Unmerged(_) => self.rare_mut().merged = None,
+            _ => {}
+        }
+    }
+
+    /// Where the payload is kept by which the case is merged into another one, while it is.
+    pub(super) fn merged(&self) -> Option<TextPlace> {
+        self.rare.as_deref()?.merged
     }
 
     fn rare_mut(&mut self) -> &mut Rare {

@@ -11,7 +11,30 @@ use crate::wire::v1::{Credibility, event::Payload};
 pub(super) fn is_kept(payload: &Payload) -> bool {
     matches!(
         payload,
-        Payload::PotentialMatchFound(_)
+        Payload::CasesLinked(_)
+            | Payload::CasesUnlinked(_)
+            | Payload::DuplicateSuspected(_)
+            | Payload::NotADuplicate(_)
+            | Payload::CasesMerged(_)
+            | Payload::CasesUnmerged(_)
+            | Payload::ReferralOffered(_)
+            | Payload::ReferralAccepted(_)
+            | Payload::ReferralRejected(_)
+            | Payload::ReferralCompleted(_)
+            | Payload::ReferralRevoked(_)
+            | Payload::CaseTransferred(_)
+            | Payload::ConsentRecorded(_)
+            | Payload::ConsentWithdrawn(_)
+            | Payload::AccessRequested(_)
+            | Payload::AccessGranted(_)
+            | Payload::AccessDenied(_)
+            | Payload::FollowUpScheduled(_)
+            | Payload::FollowUpRescheduled(_)
+            | Payload::FollowUpCompleted(_)
+            | Payload::FollowUpCancelled(_)
+            | Payload::CaseCovered(_)
+            | Payload::CaseUncovered(_)
+            | Payload::PotentialMatchFound(_)
             | Payload::AgreementSigned(_)
             | Payload::ClauseAdded(_)
             | Payload::ClauseDueDateChanged(_)
@@ -40,8 +63,29 @@ impl CaseState {
     /// The payload of a fact, where it is kept whole.
     pub(super) fn kept_payload(&self, fact: &Fact) -> Option<Payload> {
         match fact.effect {
-            Effect::Kept(place) => decoded(self.kept_bytes(place)),
+            Effect::Kept(place) | Effect::MergedInto(place) | Effect::Unmerged(place) => {
+                decoded(self.kept_bytes(place))
+            }
             _ => None,
+        }
+    }
+
+    /// The facts that count and whose payloads are kept whole, in the order recorded.
+    pub(super) fn kept_in_order_recorded(
+        &self,
+    ) -> impl Iterator<Item = (FactIndex, Fact, Payload)> {
+        self.counting_facts()
+            .filter_map(|(index, fact)| Some((index, fact, self.kept_payload(&fact)?)))
+    }
+
+    /// The case into which this one is merged; empty while it stands for itself.
+    pub(super) fn merged_into(&self) -> String {
+        let payload = self
+            .merge_place()
+            .and_then(|place| decoded(self.kept_bytes(place)));
+        match payload {
+            Some(Payload::CasesMerged(merged)) => merged.other_case_id,
+            _ => String::new(),
         }
     }
 

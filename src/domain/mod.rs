@@ -18,9 +18,11 @@ mod matter;
 mod packed;
 mod rejection;
 mod state;
+mod ties;
 
 pub use fact::Fact;
 pub use fold::Image;
 pub use matter::Matter;
 pub use rejection::{Rejection, RejectionKind};
 pub use state::{Arrival, Before, CaseState};
+pub use ties::{Mention, Ties};

@@ -345,6 +345,8 @@ fn effect_parts(effect: Effect) -> (u8, Option<u32>, Option<u32>) {
         Effect::Unresolved => (15, None, None),
         Effect::Retract(fact) => (16, Some(fact), None),
         Effect::Kept(place) => (17, Some(place.get()), None),
+        Effect::MergedInto(place) => (18, Some(place.get()), None),
+        Effect::Unmerged(place) => (19, Some(place.get()), None),
     }
 }
 
@@ -423,6 +425,8 @@ impl<'a> Reader<'a> {
             14 => Effect::Close,
             16 => Effect::Retract(self.small()?),
             17 => Effect::Kept(NonZeroU32::new(self.small()?)?),
+            18 => Effect::MergedInto(NonZeroU32::new(self.small()?)?),
+            19 => Effect::Unmerged(NonZeroU32::new(self.small()?)?),
             _ => Effect::Unresolved,
         })
     }

@@ -40,6 +40,8 @@ fn effect() -> impl Strategy<Value = Effect> {
         Just(Effect::Close),
         Just(Effect::Unresolved),
         place().prop_map(Effect::Kept),
+        place().prop_map(Effect::MergedInto),
+        place().prop_map(Effect::Unmerged),
     ]
 }
 

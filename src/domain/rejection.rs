@@ -105,6 +105,27 @@ pub enum Rejection {
         /// The event_id of the closing event.
         closing_event: Uuid,
     },
+    /// The case is merged into another one, where the event belongs.
+    Merged {
+        /// The event.
+        event: EventType,
+        /// The case into which it is merged.
+        survivor: String,
+    },
+    /// A merge, or its end, is held by two cases, and is not taken back in one of them.
+    HeldByTwoCases {
+        /// The event.
+        event: EventType,
+        /// What it names.
+        target: EventType,
+    },
+    /// Of the events recorded since a merge not each is assigned.
+    NotAssigned {
+        /// The event that is named and does not count since the merge, or does and is not named.
+        event_id: Uuid,
+        /// Whether it is named.
+        is_named: bool,
+    },
     /// What the event would bring or end is there already, or is not there.
     Matter {
         /// The event.
@@ -152,6 +173,9 @@ impl Rejection {
             Self::DisputeNotOpen => "DISPUTE_NOT_OPEN",
             Self::NotClosed { .. } => "CASE_NOT_CLOSED",
             Self::NotTheClosingEvent { .. } => "NOT_THE_CLOSING_EVENT",
+            Self::Merged { .. } => "CASE_MERGED",
+            Self::HeldByTwoCases { .. } => "HELD_BY_TWO_CASES",
+            Self::NotAssigned { .. } => "EVENTS_NOT_ASSIGNED",
             Self::Matter {
                 matter, is_there, ..
             } => matter.reason(*is_there),
@@ -175,6 +199,8 @@ impl Rejection {
             Self::DisputeNotOpen => Some("dispute_resolved.dispute_event_id"),
             Self::NotTheClosingEvent { .. } => Some("case_reopened.closing_event_id"),
             Self::Matter { event, matter, .. } => Some(matter.field(*event)),
+            Self::HeldByTwoCases { .. } => Some("event_retracted.target_event_id"),
+            Self::NotAssigned { .. } => Some("cases_unmerged.staying_event_ids"),
             _ => None,
         }
     }
@@ -326,6 +352,32 @@ impl fmt::Display for Rejection {
                     "the event that closed the case is {closing_event}: name that one"
                 )
             }
+            Self::Merged { event, survivor } => write!(
+                f,
+                "{} is not allowed: the case is merged into case {survivor}; record it there",
+                name(*event)
+            ),
+            Self::HeldByTwoCases { event, target } => write!(
+                f,
+                "{} can't take back {}, which two cases hold: undo a merge by CasesUnmerged in \
+                 both, and merge anew by CasesMerged",
+                name(*event),
+                name(*target)
+            ),
+            Self::NotAssigned {
+                event_id,
+                is_named: false,
+            } => write!(
+                f,
+                "CasesUnmerged does not say where event {event_id} belongs, which was recorded \
+                 since the merge: name it among those that stay, or retract it first and record \
+                 it in the other case"
+            ),
+            Self::NotAssigned { event_id, .. } => write!(
+                f,
+                "CasesUnmerged names event {event_id}, which was not recorded here since the \
+                 merge, or no longer counts: name those alone that were and do"
+            ),
             Self::Matter {
                 event,
                 matter,

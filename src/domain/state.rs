@@ -9,6 +9,7 @@ use super::folded::{Folded, Placed, Successor, root};
 use super::kept;
 use super::lifecycle;
 use super::packed::{Mark, PackedFacts};
+use super::ties::Ties;
 use crate::wire::edtf::{self, Day, OccurredDays};
 use crate::wire::moment::Moment;
 use crate::wire::outline::RecordOutline;
@@ -225,11 +226,20 @@ impl CaseState {
             category: category.into(),
             district: self.facts.text(image.district.value()).to_owned(),
             organisation: self.facts.organisation().to_owned(),
+            merged_into: self.merged_into(),
         }
     }
 
-    /// The case as the read model shows it.
+    /// The case as the read model shows it, as far as the case itself knows: what other cases say
+    /// of it is added by [`Ties::take_inverse`].
     pub fn to_case(&self) -> Case {
+        let mut case = self.to_case_without_ties();
+        Ties::of(self).show_in(&mut case);
+        case
+    }
+
+    /// The case as the read model shows it, without what binds it to others.
+    pub fn to_case_without_ties(&self) -> Case {
         let image = &self.folded.image;
         let closing = self.closing_fact();
         Case {
@@ -270,6 +280,7 @@ impl CaseState {
                 }
                 CaseKind::Site | CaseKind::Unspecified => None,
             },
+            ..Case::default()
         }
     }
 
@@ -296,6 +307,18 @@ impl CaseState {
     /// What stands in the place of a fact that no longer counts, or what took it away.
     pub(super) fn successor(&self, fact: FactIndex) -> Successor {
         self.folded.successor(&self.facts(), fact)
+    }
+
+    /// The facts that count, in the order recorded.
+    pub(super) fn counting_facts(&self) -> impl Iterator<Item = (FactIndex, Fact)> {
+        (0..)
+            .zip(self.facts.iter())
+            .filter(|(index, _)| self.folded.removed_by(*index).is_none())
+    }
+
+    /// Where the payload is kept by which the case is merged into another one, while it is.
+    pub(super) fn merge_place(&self) -> Option<TextPlace> {
+        self.folded.merged()
     }
 
     /// The payload that is kept at a place.

@@ -13,7 +13,7 @@ use super::history;
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
 use super::submit_stream;
-use crate::domain::CaseState;
+use crate::domain::{CaseState, Ties};
 use crate::wire::v1::case_service_server::CaseService;
 use crate::wire::v1::{
     GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest, GetCaseResponse,
@@ -74,8 +74,16 @@ impl CaseService for Cases {
     ) -> Result<Response<GetCaseResponse>, Status> {
         answer("GetCase", async {
             let (case, position) = find(&self.shared, &request.into_inner().case_id)?;
+            let case_id = case.case_id();
+            let others = self.shared.ledger.views().linked_with(case_id);
+            let mut ties = Ties::of(&case);
+            for other in others {
+                ties.take_inverse(case_id, &other);
+            }
+            let mut case = case.to_case_without_ties();
+            ties.show_in(&mut case);
             Ok(GetCaseResponse {
-                case: Some(case.to_case()),
+                case: Some(case),
                 position,
             })
         })

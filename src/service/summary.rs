@@ -22,7 +22,8 @@ pub(super) fn summarise(at: CasesAt, filter: &CaseFilter) -> GetSummaryResponse 
     };
     for case in at.cases {
         let standing = case.standing();
-        if filter.matches(case.case_id(), &standing) {
+        // What is merged into another case is counted there.
+        if standing.merged_into.is_empty() && filter.matches(case.case_id(), &standing) {
             summary.cases = summary.cases.saturating_add(1);
             summary.contested = summary
                 .contested

@@ -62,6 +62,8 @@ pub const CLAUSES_MAX: usize = 64;
 pub const CLAUSE_RULES_MAX: usize = 16;
 /// Years that a plan of consultations can have.
 pub const PLAN_YEARS: RangeInclusive<u32> = 1900..=2199;
+/// Number of later events that one undoing of a merge assigns.
+pub const STAYING_EVENTS_MAX: usize = 400;
 /// Number of violations that one refusal tells; checking ends there.
 pub const VIOLATIONS_MAX: usize = 32;
 /// By how many days an event may lie ahead of the day of recording, since the day has already

@@ -212,7 +212,7 @@ pub static LIFECYCLES: [&Lifecycle; 7] = [
 ];
 
 /// The events that every kind has, as far as they are built.
-pub const COMMON: [EventType; 7] = [
+pub const COMMON: [EventType; 31] = [
     EventType::CaseClosed,
     EventType::CaseReopened,
     EventType::VerificationChanged,
@@ -220,6 +220,30 @@ pub const COMMON: [EventType; 7] = [
     EventType::DisputeResolved,
     EventType::EventCorrected,
     EventType::EventRetracted,
+    EventType::NoteRecorded,
+    EventType::CasesLinked,
+    EventType::CasesUnlinked,
+    EventType::DuplicateSuspected,
+    EventType::NotADuplicate,
+    EventType::CasesMerged,
+    EventType::CasesUnmerged,
+    EventType::ReferralOffered,
+    EventType::ReferralAccepted,
+    EventType::ReferralRejected,
+    EventType::ReferralCompleted,
+    EventType::ReferralRevoked,
+    EventType::CaseTransferred,
+    EventType::ConsentRecorded,
+    EventType::ConsentWithdrawn,
+    EventType::AccessRequested,
+    EventType::AccessGranted,
+    EventType::AccessDenied,
+    EventType::FollowUpScheduled,
+    EventType::FollowUpRescheduled,
+    EventType::FollowUpCompleted,
+    EventType::FollowUpCancelled,
+    EventType::CaseCovered,
+    EventType::CaseUncovered,
 ];
 
 /// A row, read.

@@ -30,5 +30,6 @@ mod practice;
 mod properties;
 mod record;
 mod supporting;
+mod ties;
 mod transitions;
 mod truth;

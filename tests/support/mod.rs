@@ -25,15 +25,53 @@ pub fn fresh_uuid() -> Uuid {
 }
 
 /// A submission of one change of a fresh case, in any version.
+/// A merge, and its end, stand in a change of the other case too.
 pub fn submission_of(events: Vec<v1::Event>) -> v1::SubmitEventsRequest {
+    let case_id = fresh_uuid().to_string();
+    let change = |case_id: String, events| v1::CaseChange {
+        case_id,
+        expected: Some(v1::case_change::Expected::Any(true)),
+        events,
+    };
+    let opposites = events.iter().filter_map(|event| opposite(&case_id, event));
+    let opposites: Vec<_> = opposites
+        .map(|(other, event)| change(other, vec![event]))
+        .collect();
+    let mut changes = vec![change(case_id, events)];
+    changes.extend(opposites);
     v1::SubmitEventsRequest {
         request_id: fresh_uuid().to_string(),
-        changes: vec![v1::CaseChange {
-            case_id: fresh_uuid().to_string(),
-            expected: Some(v1::case_change::Expected::Any(true)),
-            events,
-        }],
+        changes,
     }
+}
+
+/// The other end of a merge or of its undoing: the other case, and the event there.
+pub fn opposite(case_id: &str, event: &v1::Event) -> Option<(String, v1::Event)> {
+    let turned = |role: v1::MergeRole| match role {
+        v1::MergeRole::Survivor => v1::MergeRole::Merged.into(),
+        _ => v1::MergeRole::Survivor.into(),
+    };
+    let other_case_id = case_id.to_owned();
+    let (other, payload) = match event.payload.clone()? {
+        Payload::CasesMerged(merged) => {
+            let role = turned(merged.role());
+            let payload = v1::CasesMerged {
+                other_case_id,
+                role,
+            };
+            (merged.other_case_id, Payload::CasesMerged(payload))
+        }
+        Payload::CasesUnmerged(unmerged) => {
+            let payload = v1::CasesUnmerged {
+                other_case_id,
+                role: turned(unmerged.role()),
+                staying_event_ids: vec![],
+            };
+            (unmerged.other_case_id, Payload::CasesUnmerged(payload))
+        }
+        _ => return None,
+    };
+    Some((other, event_with(payload)))
 }
 
 /// The submission as a message whose fields can be walked by their descriptors.
@@ -154,6 +192,95 @@ pub fn valid_payload(event_type: Type) -> Payload {
         Type::EventRetracted => Payload::EventRetracted(v1::EventRetracted {
             target_event_id: id(),
             reason: v1::RetractionReason::RecordedTwice.into(),
+        }),
+        Type::NoteRecorded => Payload::NoteRecorded(v1::NoteRecorded {}),
+        Type::CasesLinked => Payload::CasesLinked(v1::CasesLinked {
+            other_case_id: id(),
+            link_type: v1::LinkType::Family.into(),
+        }),
+        Type::CasesUnlinked => Payload::CasesUnlinked(v1::CasesUnlinked {
+            other_case_id: id(),
+            link_type: v1::LinkType::Family.into(),
+        }),
+        Type::DuplicateSuspected => Payload::DuplicateSuspected(v1::DuplicateSuspected {
+            other_case_id: id(),
+        }),
+        Type::NotADuplicate => Payload::NotADuplicate(v1::NotADuplicate {
+            other_case_id: id(),
+        }),
+        Type::CasesMerged => Payload::CasesMerged(v1::CasesMerged {
+            other_case_id: id(),
+            role: v1::MergeRole::Survivor.into(),
+        }),
+        Type::CasesUnmerged => Payload::CasesUnmerged(v1::CasesUnmerged {
+            other_case_id: id(),
+            role: v1::MergeRole::Survivor.into(),
+            staying_event_ids: vec![id()],
+        }),
+        Type::ReferralOffered => Payload::ReferralOffered(v1::ReferralOffered {
+            recipient: reference("organisation"),
+            service: v1::Service::Health.into(),
+            consent_event_id: id(),
+        }),
+        Type::ReferralAccepted => Payload::ReferralAccepted(v1::ReferralAccepted {
+            referral_event_id: id(),
+        }),
+        Type::ReferralRejected => Payload::ReferralRejected(v1::ReferralRejected {
+            referral_event_id: id(),
+            reason,
+        }),
+        Type::ReferralCompleted => Payload::ReferralCompleted(v1::ReferralCompleted {
+            referral_event_id: id(),
+        }),
+        Type::ReferralRevoked => Payload::ReferralRevoked(v1::ReferralRevoked {
+            referral_event_id: id(),
+            reason,
+        }),
+        Type::CaseTransferred => Payload::CaseTransferred(v1::CaseTransferred {
+            to_organisation: reference("organisation"),
+        }),
+        Type::ConsentRecorded => Payload::ConsentRecorded(v1::ConsentRecorded {
+            purpose: v1::Service::Health.into(),
+            recipients: vec![reference("organisation")],
+            withheld_classes: vec![v1::PersonalClass::Health.into()],
+        }),
+        Type::ConsentWithdrawn => Payload::ConsentWithdrawn(v1::ConsentWithdrawn {
+            consent_event_id: id(),
+        }),
+        Type::AccessRequested => Payload::AccessRequested(v1::AccessRequested {
+            object: v1::AccessObject::Person.into(),
+            authority: reference("authority"),
+        }),
+        Type::AccessGranted => Payload::AccessGranted(v1::AccessGranted {
+            request_event_id: id(),
+        }),
+        Type::AccessDenied => Payload::AccessDenied(v1::AccessDenied {
+            request_event_id: id(),
+            reason,
+        }),
+        Type::FollowUpScheduled => Payload::FollowUpScheduled(v1::FollowUpScheduled {
+            due: planned(),
+            task: v1::FollowUpTask::Visit.into(),
+        }),
+        Type::FollowUpRescheduled => Payload::FollowUpRescheduled(v1::FollowUpRescheduled {
+            follow_up_event_id: id(),
+            due: planned(),
+            reason,
+        }),
+        Type::FollowUpCompleted => Payload::FollowUpCompleted(v1::FollowUpCompleted {
+            follow_up_event_id: id(),
+        }),
+        Type::FollowUpCancelled => Payload::FollowUpCancelled(v1::FollowUpCancelled {
+            follow_up_event_id: id(),
+            reason,
+        }),
+        Type::CaseCovered => Payload::CaseCovered(v1::CaseCovered {
+            agreement_case_id: id(),
+            clause_reference: reference("clause"),
+        }),
+        Type::CaseUncovered => Payload::CaseUncovered(v1::CaseUncovered {
+            agreement_case_id: id(),
+            clause_reference: reference("clause"),
         }),
         Type::DetentionAlleged => Payload::DetentionAlleged(v1::DetentionAlleged {
             category: v1::LegalCategory::Unknown.into(),

@@ -24,6 +24,7 @@ mod envelope;
 mod filter;
 mod marks;
 mod page;
+mod pair;
 mod payload;
 
 use checker::Checker;
@@ -191,6 +192,9 @@ pub fn submission(mut request: v1::SubmitEventsRequest, today: Day) -> Result<Su
             checker.change(index, change, &mut case_indexes, &mut event_paths)
         }));
     }
+    checker.finish()?;
+    let mut checker = Checker::new(today);
+    pair::check(&mut checker, &request.changes);
     checker.finish()?;
 
     request.request_id.clear();

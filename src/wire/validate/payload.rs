@@ -8,7 +8,10 @@ use uuid::Uuid;
 
 use super::Checker;
 use crate::wire::{
-    limits::{CLAUSE_RULES_MAX, CLAUSES_MAX, PARTIES_MAX, PLAN_YEARS, SPLIT_LABELS_MAX},
+    limits::{
+        CLAUSE_RULES_MAX, CLAUSES_MAX, PARTIES_MAX, PLAN_YEARS, SPLIT_LABELS_MAX,
+        STAYING_EVENTS_MAX,
+    },
     v1::{self, IdentificationMethod as Method, ReasonCode, event::Payload},
 };
 
@@ -41,6 +44,99 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
         Payload::EventRetracted(p) => {
             c.identifier("target_event_id", &mut p.target_event_id);
             c.choice("reason", p.reason, v1::RetractionReason::as_str_name);
+        }
+
+        Payload::NoteRecorded(v1::NoteRecorded {}) => {}
+        Payload::CasesLinked(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+            c.choice("link_type", p.link_type, v1::LinkType::as_str_name);
+        }
+        Payload::CasesUnlinked(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+            c.choice("link_type", p.link_type, v1::LinkType::as_str_name);
+        }
+        Payload::DuplicateSuspected(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+        }
+        Payload::NotADuplicate(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+        }
+        Payload::CasesMerged(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+            c.choice("role", p.role, v1::MergeRole::as_str_name);
+        }
+        Payload::CasesUnmerged(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+            let role = c.choice("role", p.role, v1::MergeRole::as_str_name);
+            staying(c, role, &mut p.staying_event_ids);
+        }
+        Payload::ReferralOffered(p) => {
+            c.reference("recipient", &p.recipient);
+            c.choice("service", p.service, v1::Service::as_str_name);
+            if !p.consent_event_id.is_empty() {
+                c.identifier("consent_event_id", &mut p.consent_event_id);
+            }
+        }
+        Payload::ReferralAccepted(p) => {
+            c.identifier("referral_event_id", &mut p.referral_event_id);
+        }
+        Payload::ReferralRejected(p) => {
+            c.identifier("referral_event_id", &mut p.referral_event_id);
+            reason(c, p.reason);
+        }
+        Payload::ReferralCompleted(p) => {
+            c.identifier("referral_event_id", &mut p.referral_event_id);
+        }
+        Payload::ReferralRevoked(p) => {
+            c.identifier("referral_event_id", &mut p.referral_event_id);
+            reason(c, p.reason);
+        }
+        Payload::CaseTransferred(p) => c.reference("to_organisation", &p.to_organisation),
+        Payload::ConsentRecorded(p) => {
+            c.choice("purpose", p.purpose, v1::Service::as_str_name);
+            references(c, "recipients", &p.recipients, PARTIES_MAX);
+            if !p.withheld_classes.is_empty() {
+                let name = v1::PersonalClass::as_str_name;
+                c.choices("withheld_classes", &p.withheld_classes, name);
+            }
+        }
+        Payload::ConsentWithdrawn(p) => {
+            c.identifier("consent_event_id", &mut p.consent_event_id);
+        }
+        Payload::AccessRequested(p) => {
+            c.choice("object", p.object, v1::AccessObject::as_str_name);
+            c.reference("authority", &p.authority);
+        }
+        Payload::AccessGranted(p) => {
+            c.identifier("request_event_id", &mut p.request_event_id);
+        }
+        Payload::AccessDenied(p) => {
+            c.identifier("request_event_id", &mut p.request_event_id);
+            reason(c, p.reason);
+        }
+        Payload::FollowUpScheduled(p) => {
+            c.planned_date("due", &p.due);
+            c.choice("task", p.task, v1::FollowUpTask::as_str_name);
+        }
+        Payload::FollowUpRescheduled(p) => {
+            c.identifier("follow_up_event_id", &mut p.follow_up_event_id);
+            c.planned_date("due", &p.due);
+            reason(c, p.reason);
+        }
+        Payload::FollowUpCompleted(p) => {
+            c.identifier("follow_up_event_id", &mut p.follow_up_event_id);
+        }
+        Payload::FollowUpCancelled(p) => {
+            c.identifier("follow_up_event_id", &mut p.follow_up_event_id);
+            reason(c, p.reason);
+        }
+        Payload::CaseCovered(p) => {
+            other_case(c, "agreement_case_id", case_id, &mut p.agreement_case_id);
+            c.reference("clause_reference", &p.clause_reference);
+        }
+        Payload::CaseUncovered(p) => {
+            other_case(c, "agreement_case_id", case_id, &mut p.agreement_case_id);
+            c.reference("clause_reference", &p.clause_reference);
         }
 
         Payload::DetentionAlleged(p) => {
@@ -385,6 +481,29 @@ fn methods(c: &mut Checker, identification: &v1::IdentificationEstablished) {
             "hold a single secondary method; give a primary one (fingerprint, dental, DNA), or \
              at least two secondary ones with secondary_combination_reference",
         );
+    }
+}
+
+/// The events that stay after a merge is undone: only the surviving case has any.
+fn staying(c: &mut Checker, role: Option<v1::MergeRole>, event_ids: &mut [String]) {
+    let field = "staying_event_ids";
+    let count = event_ids.len();
+    if count > STAYING_EVENTS_MAX {
+        let description = format!("are {count}; name at most {STAYING_EVENTS_MAX}");
+        return c.violation(field, description);
+    }
+    if role == Some(v1::MergeRole::Merged) && count > 0 {
+        let description = "are named in the case that was merged; name them in the surviving one";
+        return c.violation(field, description);
+    }
+    let mut seen = HashSet::new();
+    for (index, event_id) in event_ids.iter_mut().enumerate() {
+        let element = format!("{field}[{index}]");
+        if let Some(event_id) = c.identifier(&element, event_id)
+            && !seen.insert(event_id)
+        {
+            c.violation(element, "stands in the list already; name each event once");
+        }
     }
 }
 
