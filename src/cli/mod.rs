@@ -9,6 +9,7 @@ mod bench;
 mod check;
 mod completions;
 mod connection;
+mod coverage;
 mod demo;
 mod failure;
 mod filter;
@@ -70,6 +71,8 @@ enum Command {
     Watch(watch::WatchArguments),
     /// Count cases by kind and status
     Summary(summary::SummaryArguments),
+    /// Tell what became of the cases under an agreement's clauses
+    Coverage(coverage::CoverageArguments),
     /// Replay the log, verifying its checksums
     Replay(replay::ReplayArguments),
     /// Copy the log into a file while the server works, or continue such a file
@@ -143,6 +146,7 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         Command::History(arguments) => history::run(&arguments).await,
         Command::Watch(arguments) => watch::run(&arguments).await,
         Command::Summary(arguments) => summary::run(&arguments).await,
+        Command::Coverage(arguments) => coverage::run(&arguments).await,
         Command::Replay(arguments) => replay::run(&arguments).await,
         Command::Backup(arguments) => backup::run(&arguments).await,
         Command::Check(arguments) => check::run(&arguments).await,

@@ -9,8 +9,8 @@ use tonic::Code;
 use crate::domain::lifecycle::document::{event_name, status_name};
 use crate::wire::v1::{
     AccessObject, CaseKind, CaseReopenedReason, CaseStatus, ContestedCause, CorrectionReason,
-    Credibility, EventType, FollowUpTask, LegalCategory, Record, RetractionReason, Service,
-    Standing,
+    Credibility, EventType, ExclusionReason, FollowUpTask, LegalCategory, Record, RetractionReason,
+    Service, Standing,
 };
 
 /// No enumeration of the protocol has numbers beyond this one.
@@ -124,6 +124,11 @@ pub(super) fn service(service: Service) -> String {
 /// To what access is requested, for example `place`.
 pub(super) fn access_object(object: AccessObject) -> String {
     camel(object.as_str_name(), "ACCESS_OBJECT_").to_lowercase()
+}
+
+/// Why a case is out of the count of a clause, for example `died`.
+pub(super) fn exclusion(reason: ExclusionReason) -> String {
+    camel(reason.as_str_name(), "EXCLUSION_REASON_").to_lowercase()
 }
 
 /// What is to be done, for example `InformFamily`.

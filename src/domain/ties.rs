@@ -95,6 +95,11 @@ impl Ties {
         self.said_of_duplicates.sort_by_key(|said| said.position);
     }
 
+    /// The clauses under which the case was put.
+    pub fn coverages(self) -> Vec<Coverage> {
+        self.coverages
+    }
+
     /// Writes what stands into the read model of the case.
     pub fn show_in(self, case: &mut Case) {
         let suspected = self.said_of_duplicates.into_iter();

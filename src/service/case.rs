@@ -1,5 +1,6 @@
 //! CaseService: submissions in, cases and their history out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use prost::Message;
@@ -8,17 +9,19 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::Shared;
-use super::call::{PAGE_BYTES_MAX, answer, blocking, recorder, refuse};
+use super::call::{PAGE_BYTES_MAX, answer, blocking, recorder, refuse, violation};
+use super::coverage;
 use super::history;
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
 use super::submit_stream;
 use crate::domain::{CaseState, Ties};
+use crate::wire::limits::PAGE_SIZE_MAX;
 use crate::wire::v1::case_service_server::CaseService;
 use crate::wire::v1::{
-    GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest, GetCaseResponse,
-    ListCasesRequest, ListCasesResponse, SubmitEventsRequest, SubmitEventsResponse,
-    SubmitStreamRequest, SubmitStreamResponse,
+    CaseKind, GetAgreementCoverageRequest, GetAgreementCoverageResponse, GetCaseHistoryRequest,
+    GetCaseHistoryResponse, GetCaseRequest, GetCaseResponse, ListCasesRequest, ListCasesResponse,
+    SubmitEventsRequest, SubmitEventsResponse, SubmitStreamRequest, SubmitStreamResponse,
 };
 use crate::wire::validate::{self, CaseFilter, PageScope};
 
@@ -86,6 +89,33 @@ impl CaseService for Cases {
                 case: Some(case),
                 position,
             })
+        })
+        .await
+    }
+
+    async fn get_agreement_coverage(
+        &self,
+        request: Request<GetAgreementCoverageRequest>,
+    ) -> Result<Response<GetAgreementCoverageResponse>, Status> {
+        let shared = Arc::clone(&self.shared);
+        answer("GetAgreementCoverage", async move {
+            let request = request.into_inner();
+            let field = "agreement_case_id";
+            let agreement_id = validate::uuid(field, &request.agreement_case_id)?;
+            let at = shared.cases();
+            // Read after the cases: what was put under a clause since is judged by them.
+            let mut cases = at.cases.iter();
+            let agreement = cases.find(|case| case.case_id() == agreement_id);
+            let agreement = agreement
+                .cloned()
+                .ok_or_else(|| Failure::case_not_found(agreement_id))?;
+            if agreement.kind() != CaseKind::Agreement {
+                return Err(violation(field, "is the case of no agreement").into());
+            }
+            let put = shared.ledger.views().covered_by(agreement_id);
+            let put: HashSet<_> = put.iter().map(|case| case.case_id()).collect();
+            let cases_max = if request.with_cases { PAGE_SIZE_MAX } else { 0 };
+            blocking(move || coverage::count(&at, &agreement, &put, cases_max)).await
         })
         .await
     }

@@ -19,6 +19,7 @@ mod call;
 mod case;
 mod changes;
 mod connection;
+mod coverage;
 mod history;
 mod monitor;
 mod oversize;

@@ -30,5 +30,6 @@ mod replaying;
 mod resume;
 mod silent;
 mod stalled;
+mod together;
 mod truth;
 mod watching;
