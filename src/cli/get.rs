@@ -135,10 +135,9 @@ fn detail(detail: Option<&Detail>) -> Vec<(&'static str, String)> {
                 facts.push(("returned", household.members_returned.to_string()));
             }
         }
+        Some(Detail::InquiryDetail(inquiry)) if inquiry.candidate_case_id.is_empty() => {}
         Some(Detail::InquiryDetail(inquiry)) => {
-            if !inquiry.candidate_case_id.is_empty() {
-                facts.push(("candidate", inquiry.candidate_case_id.clone()));
-            }
+            facts.push(("candidate", inquiry.candidate_case_id.clone()));
         }
         Some(Detail::AgreementDetail(agreement)) => {
             facts.push(("parties", agreement.parties.join(", ")));
