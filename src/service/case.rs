@@ -8,17 +8,19 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::Shared;
-use super::call::{PAGE_BYTES_MAX, answer, blocking, recorder, refuse};
-use super::history;
+use super::as_of::{self, Time};
+use super::call::{PAGE_BYTES_MAX, answer, blocking, recorder, refuse, violation};
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
 use super::submit_stream;
+use super::{compare, history};
 use crate::domain::CaseState;
+use crate::view::CaseList;
 use crate::wire::v1::case_service_server::CaseService;
 use crate::wire::v1::{
-    GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest, GetCaseResponse,
-    ListCasesRequest, ListCasesResponse, SubmitEventsRequest, SubmitEventsResponse,
-    SubmitStreamRequest, SubmitStreamResponse,
+    Case, CompareCasesRequest, CompareCasesResponse, GetCaseHistoryRequest, GetCaseHistoryResponse,
+    GetCaseRequest, GetCaseResponse, ListCasesRequest, ListCasesResponse, SubmitEventsRequest,
+    SubmitEventsResponse, SubmitStreamRequest, SubmitStreamResponse,
 };
 use crate::wire::validate::{self, CaseFilter, PageScope};
 
@@ -73,10 +75,17 @@ impl CaseService for Cases {
         request: Request<GetCaseRequest>,
     ) -> Result<Response<GetCaseResponse>, Status> {
         answer("GetCase", async {
-            let (case, position) = find(&self.shared, &request.into_inner().case_id)?;
+            let GetCaseRequest { case_id, as_of } = request.into_inner();
+            let as_of = validate::as_of("as_of", as_of)?;
+            let (case, head) = find(&self.shared, &case_id)?;
+            let time = as_of::resolve(&self.shared, head, &as_of).await?;
+            let known = time.known(&case);
+            let known = known.ok_or_else(|| Failure::case_not_found(case.case_id()))?;
+            let (case, possible_case) = as_of::to_case(&known, time.true_at);
             Ok(GetCaseResponse {
-                case: Some(case.to_case()),
-                position,
+                case: Some(case),
+                position: time.position,
+                possible_case,
             })
         })
         .await
@@ -92,11 +101,52 @@ impl CaseService for Cases {
                 page_size,
                 page_token,
                 filter,
+                as_of,
             } = request.into_inner();
             let filter = validate::case_filter("filter", filter)?;
             let size = validate::page_size("page_size", page_size)?;
-            let begin = validate::page_token("page_token", &page_token, filter.page_scope())?;
-            blocking(move || list_page(&shared, &filter, begin, size)).await
+            if as_of.is_none() {
+                let begin = validate::page_token("page_token", &page_token, filter.page_scope())?;
+                return blocking(move || list_page(&shared, &filter, begin, size)).await;
+            }
+            let as_of = validate::as_of("as_of", as_of)?;
+            let scope = filter.page_scope().and(&as_of.encoded);
+            let begin = validate::page_token("page_token", &page_token, scope)?;
+            let at = shared.cases();
+            let time = as_of::resolve(&shared, at.position, &as_of).await?;
+            blocking(move || list_page_at(&at.cases, time, &filter, scope, begin, size)).await
+        })
+        .await
+    }
+
+    async fn compare_cases(
+        &self,
+        request: Request<CompareCasesRequest>,
+    ) -> Result<Response<CompareCasesResponse>, Status> {
+        let shared = Arc::clone(&self.shared);
+        answer("CompareCases", async move {
+            let CompareCasesRequest {
+                from,
+                to,
+                filter,
+                page_size,
+                page_token,
+            } = request.into_inner();
+            let from = validate::as_of("from", from)?;
+            let to = validate::as_of("to", to)?;
+            let filter = validate::case_filter("filter", filter)?;
+            let size = validate::page_size("page_size", page_size)?;
+            let scope = filter.page_scope().and(&from.encoded).and(&to.encoded);
+            let begin = validate::page_token("page_token", &page_token, scope)?;
+            let at = shared.cases();
+            let from = as_of::resolve(&shared, at.position, &from).await?;
+            let to = as_of::resolve(&shared, at.position, &to).await?;
+            if to.position < from.position {
+                let description = "is known earlier than from; give the earlier report first";
+                return Err(violation("to", description).into());
+            }
+            let times = (from, to);
+            blocking(move || compare::page(&at.cases, times, &filter, scope, begin, size)).await
         })
         .await
     }
@@ -159,6 +209,44 @@ fn list_page(shared: &Shared, filter: &CaseFilter, begin: u64, size: usize) -> L
             place = place.saturating_add(1);
         }
     }
+}
+
+/// The page of the cases that match as they were at a time. Those that were known then are the first
+/// in the order of opening.
+fn list_page_at(
+    cases: &CaseList,
+    time: Time,
+    filter: &CaseFilter,
+    scope: PageScope,
+    begin: u64,
+    size: usize,
+) -> ListCasesResponse {
+    let mut page = ListCasesResponse {
+        position: time.position,
+        ..ListCasesResponse::default()
+    };
+    let mut bytes: usize = 0;
+    let first = usize::try_from(begin).unwrap_or(usize::MAX);
+    for (place, case) in (begin..).zip(cases.iter().skip(first)) {
+        if case.first_position() >= Some(time.position) {
+            break;
+        }
+        let Some(seen) = time.see(case) else { continue };
+        let mut standings = seen.standings();
+        if !standings.any(|standing| filter.matches(case.case_id(), standing)) {
+            continue;
+        }
+        if page.cases.len() >= size || bytes >= PAGE_BYTES_MAX {
+            page.next_page_token = scope.token(place);
+            break;
+        }
+        let (case, possible) = seen.to_case();
+        bytes = bytes.saturating_add(case.encoded_len());
+        bytes = bytes.saturating_add(possible.as_ref().map_or(0, Case::encoded_len));
+        page.cases.push(case);
+        page.possible_cases.extend(possible);
+    }
+    page
 }
 
 /// The next cases from a place on, and the position of the views.

@@ -320,6 +320,7 @@ async fn a_summary_counts_what_the_list_lists() {
         let cases = server.client.list(Some(filter.clone())).await;
         let request = GetSummaryRequest {
             filter: Some(filter),
+            as_of: None,
         };
         let summary = server.client.monitor().get_summary(request).await;
         let summary = summary.unwrap().into_inner();
@@ -359,6 +360,7 @@ async fn who_was_answered_reads_what_they_wrote_also_over_another_connection() {
                     let position = result.positions[0];
                     let get = v1::GetCaseRequest {
                         case_id: case_id.clone(),
+                        as_of: None,
                     };
                     let read = reader.cases().get_case(get).await.unwrap().into_inner();
                     let case = read.case.unwrap();

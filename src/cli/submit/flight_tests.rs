@@ -17,8 +17,8 @@ use super::*;
 use crate::cli::connection::ServerArguments;
 use crate::wire::v1::case_service_server::{CaseService, CaseServiceServer};
 use crate::wire::v1::{
-    GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest, GetCaseResponse,
-    ListCasesRequest, ListCasesResponse, SubmitEventsRequest,
+    CompareCasesRequest, CompareCasesResponse, GetCaseHistoryRequest, GetCaseHistoryResponse,
+    GetCaseRequest, GetCaseResponse, ListCasesRequest, ListCasesResponse, SubmitEventsRequest,
 };
 
 /// What the service does with a submission.
@@ -125,6 +125,13 @@ impl CaseService for Service {
             }
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn compare_cases(
+        &self,
+        _: Request<CompareCasesRequest>,
+    ) -> Result<Response<CompareCasesResponse>, Status> {
+        Err(Status::unimplemented("not here"))
     }
 
     async fn submit_events(
