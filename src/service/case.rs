@@ -24,9 +24,6 @@ use crate::wire::v1::{
 };
 use crate::wire::validate::{self, CaseFilter, PageScope};
 
-/// How many cases are taken out of the views at once.
-const CASES_AT_ONCE: usize = 4_096;
-
 /// The service; all its state is shared with the others.
 #[derive(Debug)]
 pub(super) struct Cases {
@@ -105,16 +102,12 @@ impl CaseService for Cases {
             } = request.into_inner();
             let filter = validate::case_filter("filter", filter)?;
             let size = validate::page_size("page_size", page_size)?;
-            if as_of.is_none() {
-                let begin = validate::page_token("page_token", &page_token, filter.page_scope())?;
-                return blocking(move || list_page(&shared, &filter, begin, size)).await;
-            }
             let as_of = validate::as_of("as_of", as_of)?;
             let scope = filter.page_scope().and(&as_of.encoded);
             let begin = validate::page_token("page_token", &page_token, scope)?;
             let at = shared.cases();
             let time = as_of::resolve(&shared, at.position, &as_of).await?;
-            blocking(move || list_page_at(&at.cases, time, &filter, scope, begin, size)).await
+            blocking(move || list_page(&at.cases, time, &filter, scope, begin, size)).await
         })
         .await
     }
@@ -182,38 +175,9 @@ fn find(shared: &Shared, case_id: &str) -> Result<(Arc<CaseState>, u64), Failure
     Ok((Arc::clone(case), views.position()))
 }
 
-/// The page of the cases that match, from the place `begin` in the order of opening on. The views
-/// are let go between one portion of cases and the next; a case keeps its place for ever.
-fn list_page(shared: &Shared, filter: &CaseFilter, begin: u64, size: usize) -> ListCasesResponse {
-    let mut page = ListCasesResponse::default();
-    let mut bytes: usize = 0;
-    let mut place = begin;
-    loop {
-        let (portion, position) = portion(shared, place);
-        if place == begin {
-            page.position = position;
-        }
-        if portion.is_empty() {
-            return page;
-        }
-        for case in portion {
-            if filter.matches(case.case_id(), &case.standing()) {
-                if page.cases.len() >= size || bytes >= PAGE_BYTES_MAX {
-                    page.next_page_token = filter.page_scope().token(place);
-                    return page;
-                }
-                let case = case.to_case();
-                bytes = bytes.saturating_add(case.encoded_len());
-                page.cases.push(case);
-            }
-            place = place.saturating_add(1);
-        }
-    }
-}
-
-/// The page of the cases that match as they were at a time. Those that were known then are the first
-/// in the order of opening.
-fn list_page_at(
+/// The page of the cases that match as they were at a time, from the place `begin` in the order of
+/// opening on; a case keeps its place for ever. Those that were known then are the first.
+fn list_page(
     cases: &CaseList,
     time: Time,
     filter: &CaseFilter,
@@ -247,18 +211,4 @@ fn list_page_at(
         page.possible_cases.extend(possible);
     }
     page
-}
-
-/// The next cases from a place on, and the position of the views.
-fn portion(shared: &Shared, place: u64) -> (Vec<Arc<CaseState>>, u64) {
-    let views = shared.ledger.views();
-    let place = usize::try_from(place).unwrap_or(usize::MAX);
-    let cases = views
-        .cases()
-        .iter()
-        .skip(place)
-        .take(CASES_AT_ONCE)
-        .cloned()
-        .collect();
-    (cases, views.position())
 }

@@ -15,6 +15,9 @@ type RowKey = (i32, i32, String, i32);
 /// Number of cases by reported and by confirmed status.
 type Counts = (u64, u64);
 
+/// How a case certainly stood, and possibly, where that differs.
+type Certainty = (Standing, Option<Standing>);
+
 /// Counts of one answer.
 #[derive(Default)]
 struct Tally {
@@ -24,6 +27,7 @@ struct Tally {
 }
 
 /// The counts of a time, as far as the cases were counted.
+#[derive(Default)]
 struct Counter {
     certainly: Tally,
     possibly: Tally,
@@ -59,7 +63,7 @@ pub(super) fn summarise_each(
     let mut counters: Vec<_> = times.iter().map(|_| Counter::default()).collect();
     for case in cases {
         let facts = case.facts();
-        let mut before: Option<([usize; 3], Option<(Standing, Option<Standing>)>)> = None;
+        let mut before: Option<([usize; 3], Option<Certainty>)> = None;
         for (time, counter) in times.iter().zip(&mut counters) {
             let reached = time.reached(&facts);
             let seen = match before.take() {
@@ -76,16 +80,6 @@ pub(super) fn summarise_each(
     counted
         .map(|(counter, time)| counter.into_summary(*time))
         .collect()
-}
-
-impl Default for Counter {
-    fn default() -> Self {
-        Self {
-            certainly: Tally::default(),
-            possibly: Tally::default(),
-            uncertain: 0,
-        }
-    }
 }
 
 impl Counter {
