@@ -203,12 +203,14 @@ async fn a_server_restored_from_a_cut_backup_answers_what_was_known_at_the_cut()
     server.end().await;
 }
 
-async fn run(arguments: &[&str]) {
+/// What the command prints.
+async fn run(arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_casetrail"));
     command.args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output());
     let output = output.await.unwrap().unwrap();
     assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A detention that is acknowledged and released: the release in spring, it is not known when.
@@ -531,5 +533,81 @@ async fn times_that_nobody_can_answer_for_are_refused() {
     let token = page.await.unwrap().into_inner().next_page_token;
     let other = client.cases().list_cases(list(known_at(3), token)).await;
     assert_eq!(other.unwrap_err().code(), Code::InvalidArgument);
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_tells_what_was_known_what_was_so_what_changed_and_what_was_taken_away() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path()).await;
+    let address = format!("http://{}", server.address);
+    let opened = uncertain();
+    let (case, release) = (
+        opened.changes[0].case_id.clone(),
+        opened.changes[0].events[1].event_id.clone(),
+    );
+    server.client.submit(opened).await;
+    let retraction = event_with(Payload::EventRetracted(v1::EventRetracted {
+        target_event_id: release,
+        reason: v1::RetractionReason::SourceWithdrew.into(),
+    }));
+    let mut taken_back = submission_of(vec![retraction]);
+    taken_back.changes[0].case_id.clone_from(&case);
+    server.client.record_as("relief", [taken_back]).await;
+    let told = async |arguments: &[&str]| {
+        let mut arguments = arguments.to_vec();
+        arguments.extend(["--server", &address]);
+        run(&arguments).await
+    };
+
+    let now = told(&["get", &case]).await;
+    assert!(now.contains("confirmed     Acknowledged"), "{now}");
+    let then = told(&["get", &case, "--known-at", "2"]).await;
+    assert!(then.contains("confirmed     Released"), "{then}");
+    let at = ["--known-at", "2", "--true-at", "2023-04-01"];
+    let maybe = told(&[["get", &case].as_slice(), &at].concat()).await;
+    assert!(maybe.contains("confirmed     Acknowledged"), "{maybe}");
+    assert!(maybe.contains("it possibly stood so:"), "{maybe}");
+    assert!(maybe.ends_with("reported      Released\n"), "{maybe}");
+    let list = told(&[["list"].as_slice(), &at].concat()).await;
+    assert!(
+        list.ends_with("Acknowledged; possibly Released\n"),
+        "{list}"
+    );
+    let summary = told(&[["summary"].as_slice(), &at].concat()).await;
+    assert!(
+        summary.contains("1 cases depend on an uncertain date"),
+        "{summary}"
+    );
+    let history = told(&["history", &case]).await;
+    let lines: Vec<_> = history.lines().collect();
+    assert!(
+        lines[1].ends_with("[retracted at 2 by relief-worker@relief: SourceWithdrew]"),
+        "{history}"
+    );
+    let diff = told(&["diff", "--known-at", "2"]).await;
+    assert!(
+        diff.contains(&format!("{case}  Released -> Acknowledged\n")),
+        "{diff}"
+    );
+    assert!(diff.contains("EventRetracted"), "{diff}");
+    assert!(
+        diff.ends_with("1 cases stand otherwise at position 3 than at 2\n"),
+        "{diff}"
+    );
+    let months = [
+        "series",
+        "--from",
+        "2023-03",
+        "--to",
+        "2023-04",
+        "--known-at",
+        "2",
+    ];
+    let series = told(&months).await;
+    assert!(
+        series.contains("uncertain date: 1 in 2023-03, 1 in 2023-04"),
+        "{series}"
+    );
     server.end().await;
 }
