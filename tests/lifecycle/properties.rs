@@ -79,9 +79,10 @@ proptest! {
     fn any_order_of_arrival_folds_to_the_same_standing(
         kind in 0..3usize,
         choices in prop::collection::vec((any::<Index>(), credibility()), 1..12),
+        amends in prop::collection::vec((any::<Index>(), 0..3u8, credibility()), 0..6),
         arrival in Just(()).prop_perturb(|(), mut random| random.next_u64()),
     ) {
-        arrivals_fold_alike(LIFECYCLES[kind], &choices, arrival);
+        arrivals_fold_alike(LIFECYCLES[kind], &choices, &amends, arrival);
     }
 
     #[test]
@@ -455,8 +456,13 @@ fn as_refusal(rejection: &Rejection) -> Refusal {
 }
 
 /// The same events, each on a day of its own, fold to the same standing in the order in which they
-/// occurred and in a shuffled one.
-fn arrivals_fold_alike(lifecycle: &Lifecycle, choices: &[(Index, Credibility)], seed: u64) {
+/// occurred and in a shuffled one; also once some were corrected, retracted or verified.
+fn arrivals_fold_alike(
+    lifecycle: &Lifecycle,
+    choices: &[(Index, Credibility)],
+    amends: &[(Index, u8, Credibility)],
+    seed: u64,
+) {
     let claims = lifecycle.claims();
     let events: Vec<_> = (0..)
         .zip(choices)
@@ -473,9 +479,28 @@ fn arrivals_fold_alike(lifecycle: &Lifecycle, choices: &[(Index, Credibility)], 
             .wrapping_add(1_442_695_040_888_963_407);
         shuffled.swap(index, (state >> 33) as usize % (index + 1));
     }
+    let mut ids: Vec<_> = events.iter().map(|event| event.event_id.clone()).collect();
+    let amends: Vec<_> = amends
+        .iter()
+        .map(|(index, what, credibility)| {
+            let target = index.get(&ids).parse().unwrap();
+            let event = match what {
+                0 => retracted(target),
+                1 => verified(target, *credibility),
+                _ => {
+                    // Neither a day nor a place that another event has.
+                    let day = i32::try_from(ids.len()).unwrap() + 20;
+                    let told = event_of(index.get(&claims)).held(*credibility);
+                    corrected(target, told.on_day(day))
+                }
+            };
+            ids.push(event.event_id.clone());
+            event
+        })
+        .collect();
     let folded = |events: Vec<Event>| {
         let mut case = TestCase::new();
-        for event in events {
+        for event in events.into_iter().chain(amends.clone()) {
             case.force(event);
         }
         let Some(detail) = case.case().detail else {
