@@ -202,6 +202,19 @@ fn retract(criterion: &mut Criterion) {
     });
 }
 
+/// A case of 50 events as it was known in the middle, and as it was on a day.
+fn at_another_time(criterion: &mut Criterion) {
+    let case = long_case(50);
+    let day = Day::from_calendar(2024, 3, 15).unwrap();
+    let mut group = criterion.benchmark_group("a case of 50 events");
+    group.bench_function("known at a position", |bencher| {
+        bencher.iter(|| black_box(&case).known_at(25_000).unwrap().standing());
+    });
+    group.bench_function("true at a day", |bencher| {
+        bencher.iter(|| black_box(&case).standing_at(day));
+    });
+}
+
 fn record_of(event: &ValidEvent) -> Record {
     Record {
         event_type: event.event_type().into(),
@@ -281,6 +294,6 @@ fn commits(bencher: &mut criterion::Bencher<'_>, log: &dyn Log, records: &[Recor
 criterion_group! {
     name = core;
     config = Criterion::default().sample_size(20);
-    targets = validate, decide, retract, encode, append, fold
+    targets = validate, decide, retract, at_another_time, encode, append, fold
 }
 criterion_main!(core);

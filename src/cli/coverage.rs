@@ -34,6 +34,7 @@ pub(super) async fn run(arguments: &CoverageArguments) -> Result<(), Failure> {
     let request = GetAgreementCoverageRequest {
         agreement_case_id: arguments.agreement_case_id.clone(),
         with_cases: arguments.cases,
+        as_of: None,
     };
     let coverage = connection.cases().get_agreement_coverage(request).await;
     let coverage = coverage

@@ -1,11 +1,12 @@
-//! `casetrail get`: one case as it stands now.
+//! `casetrail get`: one case as it stands, now or at another time.
 
 use clap::Args;
 
+use super::as_of::AsOfArguments;
 use super::connection::ServerArguments;
 use super::failure::Failure;
 use super::names;
-use super::output::Output;
+use super::output::{Output, note};
 use crate::wire::json;
 use crate::wire::v1::{
     Case, CaseLink, CaseStatus, Clause, ClauseBasis, GetCaseRequest, LegalCategory, LinkType,
@@ -17,7 +18,9 @@ use crate::wire::v1::{
 #[command(after_help = "\
 Examples:
   casetrail get 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001
-  casetrail get 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --json")]
+  casetrail get 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --json
+  casetrail get 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --known-at 2026-03-05
+  casetrail get 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --true-at 2025-12-31 --known-at 120000")]
 pub(super) struct GetArguments {
     /// The case, a UUID
     #[arg(value_name = "CASE")]
@@ -26,6 +29,8 @@ pub(super) struct GetArguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    as_of: AsOfArguments,
+    #[command(flatten)]
     server: ServerArguments,
 }
 
@@ -33,21 +38,40 @@ pub(super) async fn run(arguments: &GetArguments) -> Result<(), Failure> {
     let connection = arguments.server.connect().await?;
     let request = GetCaseRequest {
         case_id: arguments.case_id.clone(),
+        as_of: arguments.as_of.as_of(),
     };
     let response = connection.cases().get_case(request).await;
     let response = response
         .map_err(|status| connection.failure(&status))?
         .into_inner();
-    let case = response.case.unwrap_or_default();
+    let (case, possible) = (response.case.unwrap_or_default(), response.possible_case);
     let mut output = Output::stdout();
     if arguments.json {
         output.line(&json::to_json(&case))?;
+        if let Some(possible) = &possible {
+            note("The answer depends on an uncertain date; the second line is as it possibly was.");
+            output.line(&json::to_json(possible))?;
+        }
     } else {
         for (name, value) in facts(&case) {
             output.line(&format!("{name:<14}{value}"))?;
         }
+        if let Some(possible) = &possible {
+            output.line("\nThat is certain. By an uncertain date it possibly stood so:")?;
+            for (name, value) in differing(&case, possible) {
+                output.line(&format!("{name:<14}{value}"))?;
+            }
+        }
     }
     output.flush()
+}
+
+/// What there is to say of a case that is not said of another, by name.
+fn differing(case: &Case, possible: &Case) -> Vec<(&'static str, String)> {
+    let known = facts(case);
+    let mut differing = facts(possible);
+    differing.retain(|fact| !known.contains(fact));
+    differing
 }
 
 /// What there is to say of a case, by name.

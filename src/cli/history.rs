@@ -6,11 +6,11 @@ use super::connection::ServerArguments;
 use super::failure::Failure;
 use super::names;
 use super::output::Output;
-use crate::wire::json;
 use crate::wire::v1::{
-    CaseReopenedReason, CorrectionReason, Credibility, GetCaseHistoryRequest, HistoryEntry,
-    Removal, RetractionReason, removal::Reason,
+    CaseReopenedReason, CorrectionReason, Credibility, Event, GetCaseHistoryRequest, HistoryEntry,
+    Removal, RetractionReason, event::Payload, removal::Reason,
 };
+use crate::wire::{event_type, json};
 
 /// The largest page that a server gives.
 const PAGE_SIZE: i32 = 1000;
@@ -60,6 +60,21 @@ pub(super) async fn run(arguments: &HistoryArguments) -> Result<(), Failure> {
             return Ok(());
         }
     }
+}
+
+/// What a correction says instead.
+fn says(event: &Event) -> Option<String> {
+    let Some(Payload::EventCorrected(correction)) = &event.payload else {
+        return None;
+    };
+    let replacement = correction.replacement.as_ref()?;
+    let event_type = event_type::of_payload(replacement.payload.as_ref()?);
+    Some(format!(
+        "  [says {} {}, {}]",
+        names::event_type(event_type),
+        replacement.occurred,
+        names::credibility(replacement.credibility())
+    ))
 }
 
 /// What took the event away, by whom and why, and what stands in its place.
@@ -113,8 +128,9 @@ fn line(entry: &HistoryEntry) -> String {
         .map(|now| format!("-> {}", names::standing(now)))
         .unwrap_or_default();
     let removal = entry.removal.as_ref().map(removal).unwrap_or_default();
+    let says = says(&event).unwrap_or_default();
     format!(
-        "{:>8}  {}  {version:<5}  {:<25}  {:<26}  {held_true:<10}  {outcome:<26}  {}{removal}",
+        "{:>8}  {}  {version:<5}  {:<25}  {:<26}  {held_true:<10}  {outcome:<26}  {}{says}{removal}",
         entry.position,
         names::time(record.recorded_at.as_ref()),
         event.occurred,

@@ -1,6 +1,7 @@
 //! What is particular to a case of the supporting kinds, told from the payloads that it keeps, by its
 //! standing confirmed events in the order of occurrence; and whether an event names what is there.
 
+use super::folded::Folded;
 use super::matter::Matter;
 use super::rejection::Rejection;
 use super::state::CaseState;
@@ -41,14 +42,14 @@ impl CaseState {
     }
 
     fn has_clause(&self, reference: Option<&str>) -> bool {
-        let clauses = self.agreement_detail().clauses;
+        let clauses = self.agreement_detail(self.folded()).clauses;
         let mut references = clauses.iter().map(|clause| clause.reference.as_str());
         references.any(|known| Some(known) == reference)
     }
 
-    pub(super) fn inquiry_detail(&self) -> InquiryDetail {
+    pub(super) fn inquiry_detail(&self, folded: &Folded) -> InquiryDetail {
         let mut detail = InquiryDetail::default();
-        for (_, fact, payload) in self.confirmed_with_payloads() {
+        for (_, fact, payload) in self.confirmed_with_payloads(folded) {
             if let Some(Payload::PotentialMatchFound(found)) = payload {
                 detail.candidate_case_id = found.candidate_case_id;
             } else if fact.event_type == EventType::MatchRejected {
@@ -58,9 +59,9 @@ impl CaseState {
         detail
     }
 
-    pub(super) fn agreement_detail(&self) -> AgreementDetail {
+    pub(super) fn agreement_detail(&self, folded: &Folded) -> AgreementDetail {
         let mut detail = AgreementDetail::default();
-        for (.., payload) in self.confirmed_with_payloads() {
+        for (.., payload) in self.confirmed_with_payloads(folded) {
             match payload {
                 Some(Payload::AgreementSigned(signed)) => {
                     detail.parties = signed.parties;
@@ -83,9 +84,9 @@ impl CaseState {
         detail
     }
 
-    pub(super) fn consultation_detail(&self) -> ConsultationDetail {
+    pub(super) fn consultation_detail(&self, folded: &Folded) -> ConsultationDetail {
         let mut detail = ConsultationDetail::default();
-        for (.., payload) in self.confirmed_with_payloads() {
+        for (.., payload) in self.confirmed_with_payloads(folded) {
             match payload {
                 Some(Payload::ConsultationPlanned(planned)) => {
                     detail.plan_year = planned.plan_year;

@@ -27,6 +27,30 @@ pub(super) struct Folded {
     last: Option<Day>,
     /// What few cases have; none where it is empty.
     rare: Option<Box<Rare>>,
+    /// Which facts it took.
+    pub(super) by: By,
+}
+
+/// Which facts a fold takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum By {
+    /// All.
+    #[default]
+    All,
+    /// Those that must have happened by the end of the day.
+    Certainly(Day),
+    /// Those that can have happened by then.
+    Possibly(Day),
+}
+
+impl By {
+    pub(super) fn holds(self, fact: &Fact) -> bool {
+        match self {
+            Self::All => true,
+            Self::Certainly(day) => fact.day <= day,
+            Self::Possibly(day) => fact.earliest <= day,
+        }
+    }
 }
 
 /// What few cases have.
@@ -47,16 +71,13 @@ struct Rare {
 impl Folded {
     /// Folds the facts anew.
     pub(super) fn of(kind: CaseKind, facts: &[Fact]) -> Self {
-        Self::of_those(kind, facts, |_| true)
+        Self::of_those(kind, facts, By::All)
     }
 
-    /// Folds those facts that `happened` says. What concerns the record (corrections, retractions,
+    /// Folds those facts alone that `by` says. What concerns the record (corrections, retractions,
     /// verifications, reopenings, disputes) holds for them whenever it happened itself.
-    pub(super) fn of_those(
-        kind: CaseKind,
-        facts: &[Fact],
-        happened: impl Fn(&Fact) -> bool,
-    ) -> Self {
+    pub(super) fn of_those(kind: CaseKind, facts: &[Fact], by: By) -> Self {
+        let happened = |fact: &Fact| by.holds(fact);
         let (removed, verified) = bearing_on_others(facts);
         let rare = Rare {
             verified,
@@ -67,6 +88,7 @@ impl Folded {
             image: Image::default(),
             last: facts.iter().map(|fact| fact.day).max(),
             rare: Some(Box::new(rare)),
+            by,
         };
         for (index, fact, credibility) in folded.in_order(facts) {
             if happened(&fact) {

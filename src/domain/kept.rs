@@ -4,6 +4,7 @@
 use prost::encoding::{DecodeContext, decode_key};
 
 use super::fact::{Effect, Fact, FactIndex};
+use super::folded::Folded;
 use super::state::CaseState;
 use crate::wire::v1::{Credibility, event::Payload};
 
@@ -89,12 +90,17 @@ impl CaseState {
         }
     }
 
-    /// The standing confirmed facts in the order of occurrence, each with its payload where that is
-    /// kept whole.
-    pub(super) fn confirmed_with_payloads(&self) -> Vec<(FactIndex, Fact, Option<Payload>)> {
-        let order = self.in_order().into_iter();
+    /// The confirmed facts that a fold took, in the order of occurrence, each with its payload where
+    /// that is kept whole.
+    pub(super) fn confirmed_with_payloads(
+        &self,
+        folded: &Folded,
+    ) -> Vec<(FactIndex, Fact, Option<Payload>)> {
+        let order = folded.in_order(&self.facts()).into_iter();
         order
-            .filter(|(.., credibility)| *credibility == Credibility::Confirmed)
+            .filter(|(_, fact, credibility)| {
+                *credibility == Credibility::Confirmed && folded.by.holds(fact)
+            })
             .map(|(index, fact, _)| (index, fact, self.kept_payload(&fact)))
             .collect()
     }

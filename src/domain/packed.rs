@@ -183,6 +183,20 @@ impl PackedFacts {
         self.newest = self.newest.followed_by(fact);
     }
 
+    /// The facts whose position is lower than this one, as they were packed when they were all.
+    pub(super) fn before(&self, position: u64) -> Self {
+        let mut iter = self.iter();
+        let mut next = iter.clone();
+        while next.next().is_some_and(|fact| fact.position < position) {
+            iter = next.clone();
+        }
+        let length = self.bytes.len().saturating_sub(iter.rest.0.len());
+        Self {
+            bytes: self.bytes.get(..length).unwrap_or_default().to_vec(),
+            newest: iter.newest,
+        }
+    }
+
     /// How far the facts go now, for [`PackedFacts::truncate`].
     pub(super) fn mark(&self) -> Mark {
         Mark {
@@ -233,6 +247,7 @@ impl fmt::Debug for PackedFacts {
 }
 
 /// The facts of a case, one by one.
+#[derive(Clone)]
 pub(super) struct Iter<'a> {
     rest: Reader<'a>,
     newest: Newest,
@@ -359,6 +374,7 @@ fn bytes_at(bytes: &[u8], place: usize) -> &[u8] {
 }
 
 /// Bytes that are read from the front. None where they end too early.
+#[derive(Clone)]
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

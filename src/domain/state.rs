@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::fact::{Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
 use super::fold::Image;
-use super::folded::{Folded, Placed, Successor, root};
+use super::folded::{By, Folded, Placed, Successor, root};
 use super::kept;
 use super::lifecycle;
 use super::packed::{Mark, PackedFacts};
@@ -213,15 +213,69 @@ impl CaseState {
         self.refold();
     }
 
+    /// The case as it was when the log ended before `position`; none where it did not exist yet.
+    pub fn known_at(&self, position: u64) -> Option<Self> {
+        if self.last_position()? < position {
+            return Some(self.clone());
+        }
+        let facts = self.facts.before(position);
+        facts.last_position()?;
+        let mut kinds = facts
+            .iter()
+            .filter_map(|fact| lifecycle::kind_of(fact.event_type));
+        let known = Self {
+            case_id: self.case_id,
+            kind: kinds.next().unwrap_or_default(),
+            facts,
+            folded: Folded::default(),
+        };
+        Some(known.restored())
+    }
+
+    /// How the case stood at the end of a day, by what is known of it: certainly, by the events that
+    /// must have happened by then; and possibly, by those that can have, where that differs.
+    pub fn standing_at(&self, day: Day) -> (Standing, Option<Standing>) {
+        self.told_at(day, Self::standing_by)
+    }
+
+    /// [`CaseState::standing_at`], as the read model shows the case.
+    pub fn to_case_at(&self, day: Day) -> (Case, Option<Case>) {
+        self.told_at(day, Self::to_case_by)
+    }
+
+    fn told_at<T: PartialEq>(
+        &self,
+        day: Day,
+        told: impl Fn(&Self, &Folded) -> T,
+    ) -> (T, Option<T>) {
+        let facts = self.facts();
+        if facts.iter().all(|fact| fact.day <= day) {
+            return (told(self, &self.folded), None);
+        }
+        let certainly = Folded::of_those(self.kind, &facts, By::Certainly(day));
+        let certainly = told(self, &certainly);
+        let is_uncertain = |fact: &Fact| fact.earliest <= day && day < fact.day;
+        if !facts.iter().any(is_uncertain) {
+            return (certainly, None);
+        }
+        let possibly = Folded::of_those(self.kind, &facts, By::Possibly(day));
+        let possibly = Some(told(self, &possibly)).filter(|possibly| *possibly != certainly);
+        (certainly, possibly)
+    }
+
     /// How the case stands.
     pub fn standing(&self) -> Standing {
-        let image = &self.folded.image;
+        self.standing_by(&self.folded)
+    }
+
+    fn standing_by(&self, folded: &Folded) -> Standing {
+        let image = &folded.image;
         let category = image.category.value().unwrap_or(LegalCategory::Unspecified);
         Standing {
             kind: self.kind.into(),
             reported: image.reported.into(),
             confirmed: image.confirmed.into(),
-            contested: self.contested_causes().next().is_some(),
+            contested: contested_causes(folded).next().is_some(),
             closed: image.is_closed(),
             category: category.into(),
             district: self.facts.text(image.district.value()).to_owned(),
@@ -233,24 +287,33 @@ impl CaseState {
     /// The case as the read model shows it, as far as the case itself knows: what other cases say
     /// of it is added by [`Ties::take_inverse`].
     pub fn to_case(&self) -> Case {
-        let mut case = self.to_case_without_ties();
+        self.to_case_by(&self.folded)
+    }
+
+    /// Those ties that stand are told as they are known, whatever the day: they concern the record.
+    fn to_case_by(&self, folded: &Folded) -> Case {
+        let mut case = self.to_case_without_ties_by(folded);
         Ties::of(self).show_in(&mut case);
         case
     }
 
-    /// The case as the read model shows it, without what binds it to others.
-    pub fn to_case_without_ties(&self) -> Case {
-        let image = &self.folded.image;
-        let closing = self.closing_fact();
+    /// What is particular to the case's kind.
+    pub fn detail(&self) -> Option<Detail> {
+        self.to_case_without_ties_by(&self.folded).detail
+    }
+
+    fn to_case_without_ties_by(&self, folded: &Folded) -> Case {
+        let image = &folded.image;
+        let closing = image.closing_fact().and_then(|index| self.fact(index));
         Case {
             case_id: self.case_id.to_string(),
             version: self.version(),
-            standing: Some(self.standing()),
+            standing: Some(self.standing_by(folded)),
             opened_at: Some(self.opened_at().into()),
             updated_at: Some(self.facts.last_recorded_at().into()),
             first_position: self.first_position().unwrap_or_default(),
             last_position: self.last_position().unwrap_or_default(),
-            open_disputes: self
+            open_disputes: folded
                 .open_disputes()
                 .iter()
                 .filter_map(|index| Some(self.fact(*index)?.event_id.to_string()))
@@ -258,7 +321,7 @@ impl CaseState {
             closing_event_id: closing
                 .map(|fact| fact.event_id.to_string())
                 .unwrap_or_default(),
-            contested_causes: self.contested_causes().map(i32::from).collect(),
+            contested_causes: contested_causes(folded).map(i32::from).collect(),
             detail: match self.kind {
                 CaseKind::Detention => Some(Detail::DetentionDetail(v1::DetentionDetail {
                     release_hold: image.release_hold,
@@ -273,10 +336,10 @@ impl CaseState {
                     household_size: image.household_size,
                     members_returned: image.members_returned,
                 })),
-                CaseKind::Inquiry => Some(Detail::InquiryDetail(self.inquiry_detail())),
-                CaseKind::Agreement => Some(Detail::AgreementDetail(self.agreement_detail())),
+                CaseKind::Inquiry => Some(Detail::InquiryDetail(self.inquiry_detail(folded))),
+                CaseKind::Agreement => Some(Detail::AgreementDetail(self.agreement_detail(folded))),
                 CaseKind::Consultation => {
-                    Some(Detail::ConsultationDetail(self.consultation_detail()))
+                    Some(Detail::ConsultationDetail(self.consultation_detail(folded)))
                 }
                 CaseKind::Site | CaseKind::Unspecified => None,
             },
@@ -314,6 +377,11 @@ impl CaseState {
         (0..)
             .zip(self.facts.iter())
             .filter(|(index, _)| self.folded.removed_by(*index).is_none())
+    }
+
+    /// What the facts add up to.
+    pub(super) fn folded(&self) -> &Folded {
+        &self.folded
     }
 
     /// Where the payload is kept by which the case is merged into another one, while it is.
@@ -372,22 +440,22 @@ impl CaseState {
     fn refold(&mut self) {
         self.folded = Folded::of(self.kind, &self.facts());
     }
+}
 
-    fn contested_causes(&self) -> impl Iterator<Item = ContestedCause> {
-        [
-            (
-                !self.open_disputes().is_empty(),
-                ContestedCause::OpenDispute,
-            ),
-            (
-                self.folded.image.contradicted,
-                ContestedCause::ContradictedAllegation,
-            ),
-            (!self.breaks().is_empty(), ContestedCause::BrokenSequence),
-        ]
-        .into_iter()
-        .filter_map(|(holds, cause)| holds.then_some(cause))
-    }
+fn contested_causes(folded: &Folded) -> impl Iterator<Item = ContestedCause> {
+    [
+        (
+            !folded.open_disputes().is_empty(),
+            ContestedCause::OpenDispute,
+        ),
+        (
+            folded.image.contradicted,
+            ContestedCause::ContradictedAllegation,
+        ),
+        (!folded.breaks().is_empty(), ContestedCause::BrokenSequence),
+    ]
+    .into_iter()
+    .filter_map(|(holds, cause)| holds.then_some(cause))
 }
 
 /// A case that takes an event in.

@@ -4,11 +4,13 @@
 //! into another case is counted as that one, and each case once a clause.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::CasesAt;
+use super::as_of::Time;
 use crate::domain::{CaseState, Ties};
+use crate::view::CaseList;
 use crate::wire::v1::{
     AgreementDetail, ClauseCoverage, CoveredCase, Exclusion, ExclusionReason,
     GetAgreementCoverageResponse, case::Detail,
@@ -20,24 +22,30 @@ const MERGES_MAX: usize = 16;
 /// Counts the cases under each clause of `agreement`. `put` are those that were ever put under one of
 /// them one by one; `cases_max` is how many cases are named for each clause.
 pub(super) fn count(
-    at: &CasesAt,
+    cases: &CaseList,
+    time: Time,
     agreement: &CaseState,
     put: &HashSet<Uuid>,
     cases_max: usize,
 ) -> GetAgreementCoverageResponse {
     let agreement_id = agreement.case_id().to_string();
-    let detail = match agreement.to_case_without_ties().detail {
+    let detail = match agreement.detail() {
         Some(Detail::AgreementDetail(detail)) => detail,
         _ => AgreementDetail::default(),
     };
     let mut under: Vec<BTreeSet<Uuid>> = vec![BTreeSet::new(); detail.clauses.len()];
     let mut merged: HashMap<Uuid, Uuid> = HashMap::new();
-    for case in &at.cases {
+    let known = || {
+        let first = |case: &&Arc<CaseState>| case.first_position() < Some(time.position);
+        let known = cases.iter().take_while(first);
+        known.filter_map(|case| time.known(case))
+    };
+    for case in known() {
         if let Ok(survivor) = Uuid::try_parse(&case.standing().merged_into) {
             merged.insert(case.case_id(), survivor);
         }
         let coverages = if put.contains(&case.case_id()) {
-            Ties::of(case).coverages()
+            Ties::of(&case).coverages()
         } else {
             Vec::new()
         };
@@ -54,15 +62,15 @@ pub(super) fn count(
         *under = under.iter().map(|case| survivor(&merged, *case)).collect();
     }
     let mut clauses: Vec<_> = detail.clauses.into_iter().map(coverage_of).collect();
-    for case in &at.cases {
+    for case in known() {
         for (clause, under) in clauses.iter_mut().zip(&under) {
             if under.contains(&case.case_id()) {
-                add(clause, case, cases_max);
+                add(clause, &case, cases_max);
             }
         }
     }
     GetAgreementCoverageResponse {
-        position: at.position,
+        position: time.position,
         clauses,
     }
 }

@@ -14,10 +14,12 @@
 
 mod admin;
 mod arrival;
+mod as_of;
 mod audit;
 mod call;
 mod case;
 mod changes;
+mod compare;
 mod connection;
 mod coverage;
 mod history;

@@ -27,6 +27,10 @@ pub const REQUEST_FIELDS_MAX: usize = 200_000;
 pub const PAGE_SIZE_MAX: usize = 1_000;
 /// Number of items of a page where page_size is 0.
 pub const PAGE_SIZE_DEFAULT: usize = 100;
+/// Number of months of a series of counts.
+pub const SERIES_MONTHS_MAX: usize = 120;
+/// Number of events that are named of one case between two reports.
+pub const COMPARED_EVENTS_MAX: usize = 1_000;
 /// Number of values of one list of a filter.
 pub const FILTER_VALUES_MAX: usize = 1_000;
 

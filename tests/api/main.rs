@@ -17,6 +17,7 @@ mod support;
 
 mod bad_input;
 mod bad_requests;
+mod clocks;
 mod digest;
 mod harness;
 mod malformed;

@@ -120,7 +120,7 @@ async fn histories_are_the_records_of_the_case_whatever_the_size_of_the_pages() 
             .collect();
         assert_eq!(told, expected);
         assert_eq!(history(&server.client, case_id, 3).await, entries);
-        // What a verification or a reopening names is marked so, and nothing else is.
+        // What a verification, a reopening, a correction or a retraction names is marked so, and nothing else is.
         let mut credibilities = BTreeMap::new();
         let mut voids = BTreeSet::new();
         for (_, record) in &expected {
@@ -130,6 +130,12 @@ async fn histories_are_the_records_of_the_case_whatever_the_size_of_the_pages() 
                 }
                 Payload::CaseReopened(it) => {
                     voids.insert(it.closing_event_id.clone());
+                }
+                Payload::EventCorrected(it) => {
+                    voids.insert(it.target_event_id.clone());
+                }
+                Payload::EventRetracted(it) => {
+                    voids.insert(it.target_event_id.clone());
                 }
                 _ => {}
             }
@@ -273,7 +279,7 @@ async fn a_history_tells_what_took_an_event_away_why_by_whom_and_what_stands_in_
 }
 
 /// The counts of these cases, by a count of the test's own.
-fn counted(cases: &[Case]) -> Vec<SummaryRow> {
+pub fn counted(cases: &[Case]) -> Vec<SummaryRow> {
     let mut rows: BTreeMap<(i32, i32, String, i32), (u64, u64)> = BTreeMap::new();
     for case in cases {
         let standing = case.standing.as_ref().unwrap();
@@ -320,6 +326,7 @@ async fn a_summary_counts_what_the_list_lists() {
         let cases = server.client.list(Some(filter.clone())).await;
         let request = GetSummaryRequest {
             filter: Some(filter),
+            as_of: None,
         };
         let summary = server.client.monitor().get_summary(request).await;
         let summary = summary.unwrap().into_inner();
@@ -359,6 +366,7 @@ async fn who_was_answered_reads_what_they_wrote_also_over_another_connection() {
                     let position = result.positions[0];
                     let get = v1::GetCaseRequest {
                         case_id: case_id.clone(),
+                        as_of: None,
                     };
                     let read = reader.cases().get_case(get).await.unwrap().into_inner();
                     let case = read.case.unwrap();

@@ -44,9 +44,24 @@ async fn record(client: &Client, case_id: &str, payload: Payload) -> v1::SubmitE
 }
 
 async fn get(client: &Client, case_id: &str) -> v1::Case {
+    get_as_of(client, case_id, None).await
+}
+
+async fn known_at(client: &Client, case_id: &str, position: u64) -> v1::Case {
+    get_as_of(client, case_id, Some(at(position))).await
+}
+
+fn at(position: u64) -> v1::AsOf {
+    v1::AsOf {
+        known_at: Some(v1::as_of::KnownAt::Position(position)),
+        ..Default::default()
+    }
+}
+
+async fn get_as_of(client: &Client, case_id: &str, as_of: Option<v1::AsOf>) -> v1::Case {
     let request = v1::GetCaseRequest {
         case_id: case_id.to_owned(),
-        ..Default::default()
+        as_of,
     };
     let answer = client.cases().get_case(request).await.unwrap();
     answer.into_inner().case.unwrap()
@@ -83,9 +98,18 @@ async fn counted(client: &Client) -> u64 {
 }
 
 async fn coverage(client: &Client, agreement: &str) -> Vec<v1::ClauseCoverage> {
+    coverage_as_of(client, agreement, None).await
+}
+
+async fn coverage_as_of(
+    client: &Client,
+    agreement: &str,
+    as_of: Option<v1::AsOf>,
+) -> Vec<v1::ClauseCoverage> {
     let request = v1::GetAgreementCoverageRequest {
         agreement_case_id: agreement.to_owned(),
         with_cases: true,
+        as_of,
     };
     let answer = client.cases().get_agreement_coverage(request).await;
     answer.unwrap().into_inner().clauses
@@ -113,6 +137,14 @@ async fn a_link_is_shown_at_both_ends_also_after_a_restart() {
     assert_eq!(links[1].other_case_id, detention);
     assert_eq!(before.0.suspected_duplicates, [remains.as_str()]);
     assert_eq!(before.1.suspected_duplicates, [detention.as_str()]);
+    // As it was known before the link, and before the suspicion.
+    for (position, links, suspected) in [(3, 0, 0), (4, 1, 0), (5, 1, 1)] {
+        for case_id in [&detention, &remains] {
+            let then = known_at(client, case_id, position).await;
+            assert_eq!(then.links.len(), links, "{position}");
+            assert_eq!(then.suspected_duplicates.len(), suspected, "{position}");
+        }
+    }
     server.end().await;
 
     // From a snapshot of the views, and from the log alone.
@@ -295,6 +327,12 @@ async fn an_agreement_tells_how_much_of_each_clause_is_met() {
     record(client, &remains, uncovered).await;
     assert_eq!(coverage(client, &agreement_id).await[2].covered, 0);
 
+    // As it was known: the agreement alone, then with one person held and one released.
+    for (position, expected) in [(1, [0, 0]), (2, [1, 0]), (3, [2, 0]), (4, [2, 1])] {
+        let then = coverage_as_of(client, &agreement_id, Some(at(position))).await;
+        assert_eq!([then[0].covered, then[0].confirmed], expected, "{position}");
+    }
+
     for (case_id, code) in [
         (held, Code::InvalidArgument),
         (fresh_uuid().to_string(), Code::NotFound),
@@ -302,6 +340,7 @@ async fn an_agreement_tells_how_much_of_each_clause_is_met() {
         let request = v1::GetAgreementCoverageRequest {
             agreement_case_id: case_id,
             with_cases: false,
+            as_of: None,
         };
         let refusal = client.cases().get_agreement_coverage(request).await;
         assert_eq!(refusal.unwrap_err().code(), code);

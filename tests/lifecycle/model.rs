@@ -18,6 +18,8 @@ pub struct Entry {
     pub id: Uuid,
     /// The latest day on which it can have happened, never later than that of its recording.
     pub day: i32,
+    /// The earliest day on which it can have happened, no later than that.
+    pub earliest: i32,
     pub recorded_on: i32,
     /// Of a correction that of the replacement.
     pub event: E,
@@ -90,8 +92,25 @@ impl Model {
     }
 
     pub fn told(&self) -> Told {
-        let (places, now) = self.walk();
-        let open_disputes = self.open_disputes();
+        self.told_of(|_| true)
+    }
+
+    /// The case as it was known when the log ended before a position.
+    pub fn known_at(&self, position: u64) -> Self {
+        let mut entries = self.entries.clone();
+        entries.retain(|entry| entry.position < position);
+        Self { entries }
+    }
+
+    /// What had certainly happened by the end of a day, and what had possibly.
+    pub fn told_at(&self, day: i32) -> (Told, Told) {
+        let certainly = self.told_of(|entry| entry.day <= day);
+        (certainly, self.told_of(|entry| entry.earliest <= day))
+    }
+
+    fn told_of(&self, happened: impl Fn(&Entry) -> bool) -> Told {
+        let (places, now) = self.walk_through(&happened);
+        let open_disputes = self.open_disputes_about(&happened);
         let broken = |place: &Place| is_confirmed(place) && place.misfit.is_some();
         let causes = [
             (!open_disputes.is_empty(), ContestedCause::OpenDispute),
@@ -299,11 +318,11 @@ impl Model {
         self.taken_away_by(id).is_some()
     }
 
-    /// Whether the event, or what replaced it, counts.
-    fn has_account(&self, id: Uuid) -> bool {
+    /// The event, or what replaced it, if that counts.
+    fn account(&self, id: Uuid) -> Option<&Entry> {
         match self.taken_away_by(id) {
-            None => true,
-            Some(entry) => entry.corrects.is_some() && self.has_account(entry.id),
+            None => self.entry(id),
+            Some(entry) => entry.corrects.and_then(|_| self.account(entry.id)),
         }
     }
 
@@ -325,11 +344,16 @@ impl Model {
     }
 
     fn open_disputes(&self) -> Vec<Uuid> {
+        self.open_disputes_about(|_| true)
+    }
+
+    fn open_disputes_about(&self, happened: impl Fn(&Entry) -> bool) -> Vec<Uuid> {
         let opens = |entry: &&Entry| match entry.event {
-            E::EventDisputed => self.has_account(entry.names.unwrap()),
+            E::EventDisputed => self.account(entry.names.unwrap()).is_some_and(&happened),
             event => {
                 row_of(event).is_some_and(|row| row.result == Result::Contested)
                     && self.credibility_now(entry) == Credibility::Confirmed
+                    && happened(entry)
             }
         };
         let resolved = |entry: &&Entry| {
@@ -348,9 +372,13 @@ impl Model {
 
     /// The standing events in the order of occurrence, each where it stands.
     fn walk(&self) -> (Vec<Place<'_>>, Now) {
+        self.walk_through(|_| true)
+    }
+
+    fn walk_through(&self, happened: impl Fn(&Entry) -> bool) -> (Vec<Place<'_>>, Now) {
         let standing = self.entries.iter();
         let mut order: Vec<_> = standing
-            .filter(|entry| !self.no_longer_counts(entry.id))
+            .filter(|entry| !self.no_longer_counts(entry.id) && happened(entry))
             .collect();
         order.sort_by_key(|entry| (entry.day, self.origin(entry.id).position));
         let mut now = Now {

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use casetrail::domain::{CaseState, Rejection};
 use casetrail::wire::day::Day;
 use casetrail::wire::v1::{
-    CaseStatus, Credibility, Event, EventType as E, WishesOutcome, event::Payload,
+    Case, CaseStatus, Credibility, DetentionDetail, Event, EventType as E, Standing, WishesOutcome,
+    case::Detail, event::Payload,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -23,7 +24,7 @@ use super::catalogue::{
     SITE, lifecycle_of, row_of,
 };
 use super::history::{Attempt, Step, When, any_record, credibility, history};
-use super::model::{Entry, Model, Refusal};
+use super::model::{Entry, Model, Refusal, Told};
 use super::support::fresh_uuid;
 
 const CASES: u32 = 300;
@@ -75,6 +76,22 @@ proptest! {
     }
 
     #[test]
+    fn a_case_was_what_the_model_says_at_every_time_by_either_clock(
+        kind in 0..LIFECYCLES.len(),
+        history in history(),
+        days in prop::collection::vec(-2..60i32, 1..6),
+        forced in any::<bool>(),
+    ) {
+        let mut run = Run::new(LIFECYCLES[kind]);
+        if forced {
+            run.forced(&history);
+        } else {
+            run.decided(&history);
+        }
+        run.assert_stood_alike(&days);
+    }
+
+    #[test]
     fn what_nobody_decided_folds_as_the_model_says(kind in 0..LIFECYCLES.len(), history in history()) {
         Run::new(LIFECYCLES[kind]).forced(&history);
     }
@@ -83,9 +100,10 @@ proptest! {
     fn any_order_of_arrival_folds_to_the_same_standing(
         kind in 0..LIFECYCLES.len(),
         choices in prop::collection::vec((any::<Index>(), credibility()), 1..12),
+        amends in prop::collection::vec((any::<Index>(), 0..3u8, credibility()), 0..6),
         arrival in Just(()).prop_perturb(|(), mut random| random.next_u64()),
     ) {
-        arrivals_fold_alike(LIFECYCLES[kind], &choices, arrival);
+        arrivals_fold_alike(LIFECYCLES[kind], &choices, &amends, arrival);
     }
 
     #[test]
@@ -183,26 +201,61 @@ impl Run {
         }
     }
 
-    fn assert_stands_alike(&self) {
-        if !self.case.exists() {
-            return;
+    /// The case is what the model says as known at every position, as true at some days around its
+    /// events and for all days.
+    fn assert_stood_alike(&self, days: &[i32]) {
+        let positions = self.model.entries.iter().map(|entry| entry.position + 1);
+        for position in positions {
+            let known = self.model.known_at(position);
+            let state = self.case.state.known_at(position).unwrap();
+            assert_eq!(state.known_at(position).unwrap(), state);
+            self.assert_tells(&known.told(), &state.to_case());
+            for day in days.iter().map(|day| self.case.recorded_on.plus(-day)) {
+                let (certainly, possibly) = known.told_at(day.0);
+                let (case, possible) = state.to_case_at(day);
+                self.assert_tells(&certainly, &case);
+                self.assert_tells(&possibly, possible.as_ref().unwrap_or(&case));
+                let (standing, possible) = state.standing_at(day);
+                assert_eq!(case.standing, Some(standing));
+                if let Some(possible) = possible {
+                    self.assert_standing(&possibly, &possible);
+                }
+            }
         }
-        let (told, case) = (self.model.told(), self.case.case());
-        let standing = case.standing.clone().unwrap();
+        assert_eq!(self.case.state.known_at(1_000), None);
+    }
+
+    fn assert_stands_alike(&self) {
+        if self.case.exists() {
+            self.assert_tells(&self.model.told(), &self.case.case());
+        }
+    }
+
+    fn assert_tells(&self, told: &Told, case: &Case) {
+        let context = || format!("after {:#?}", self.model.entries);
+        self.assert_standing(told, case.standing.as_ref().unwrap());
+        let causes: Vec<_> = case.contested_causes().collect();
+        assert_eq!(causes, told.causes, "{}", context());
+        let closing = told.closing_event.map(|id| id.to_string());
+        assert_eq!(case.closing_event_id, closing.unwrap_or_default());
+        let disputes: Vec<_> = told.open_disputes.iter().map(Uuid::to_string).collect();
+        assert_eq!(case.open_disputes, disputes, "{}", context());
+        let detail = match case.detail {
+            Some(Detail::DetentionDetail(detail)) => detail,
+            _ => DetentionDetail::default(),
+        };
+        assert_eq!(detail.release_hold, told.release_hold, "{}", context());
+        assert_eq!(detail.wishes(), told.wishes, "{}", context());
+    }
+
+    fn assert_standing(&self, told: &Told, standing: &Standing) {
         let context = || format!("after {:#?}", self.model.entries);
         assert_eq!(standing.kind(), self.lifecycle.kind);
         assert_eq!(standing.confirmed(), told.confirmed, "{}", context());
         assert_eq!(standing.reported(), told.reported, "{}", context());
         assert_eq!(standing.closed, told.closed, "{}", context());
         assert_eq!(standing.category(), told.category, "{}", context());
-        assert_eq!(self.case.contested(), told.causes, "{}", context());
-        let closing = told.closing_event.map(|id| id.to_string());
-        assert_eq!(case.closing_event_id, closing.unwrap_or_default());
-        let disputes: Vec<_> = told.open_disputes.iter().map(Uuid::to_string).collect();
-        assert_eq!(case.open_disputes, disputes, "{}", context());
-        let detail = self.case.detention();
-        assert_eq!(detail.release_hold, told.release_hold, "{}", context());
-        assert_eq!(detail.wishes(), told.wishes, "{}", context());
+        assert_eq!(standing.contested, !told.causes.is_empty());
     }
 
     fn event(&mut self, step: &Step) -> (Event, Entry) {
@@ -237,6 +290,7 @@ impl Run {
             position: self.case.next_position(),
             id: event.event_id.parse().unwrap(),
             day: latest.0.min(known_on),
+            earliest: earliest.0.min(latest.0.min(known_on)),
             recorded_on: recorded_on.0,
             event: claim.event,
             corrects: target,
@@ -426,8 +480,13 @@ fn as_refusal(rejection: &Rejection) -> Refusal {
 }
 
 /// The same events, each on a day of its own, fold to the same standing in the order in which they
-/// occurred and in a shuffled one.
-fn arrivals_fold_alike(lifecycle: &Lifecycle, choices: &[(Index, Credibility)], seed: u64) {
+/// occurred and in a shuffled one; also once some were corrected, retracted or verified.
+fn arrivals_fold_alike(
+    lifecycle: &Lifecycle,
+    choices: &[(Index, Credibility)],
+    amends: &[(Index, u8, Credibility)],
+    seed: u64,
+) {
     let claims = lifecycle.claims();
     let events: Vec<_> = (0..)
         .zip(choices)
@@ -444,9 +503,28 @@ fn arrivals_fold_alike(lifecycle: &Lifecycle, choices: &[(Index, Credibility)], 
             .wrapping_add(1_442_695_040_888_963_407);
         shuffled.swap(index, (state >> 33) as usize % (index + 1));
     }
+    let mut ids: Vec<_> = events.iter().map(|event| event.event_id.clone()).collect();
+    let amends: Vec<_> = amends
+        .iter()
+        .map(|(index, what, credibility)| {
+            let target = index.get(&ids).parse().unwrap();
+            let event = match what {
+                0 => retracted(target),
+                1 => verified(target, *credibility),
+                _ => {
+                    // Neither a day nor a place that another event has.
+                    let day = i32::try_from(ids.len()).unwrap() + 20;
+                    let told = event_of(index.get(&claims)).held(*credibility);
+                    corrected(target, told.on_day(day))
+                }
+            };
+            ids.push(event.event_id.clone());
+            event
+        })
+        .collect();
     let folded = |events: Vec<Event>| {
         let mut case = TestCase::new();
-        for event in events {
+        for event in events.into_iter().chain(amends.clone()) {
             case.force(event);
         }
         (case.state.standing(), case.contested(), case.case().detail)

@@ -19,6 +19,7 @@ use super::{
     v1,
 };
 
+mod as_of;
 mod checker;
 mod envelope;
 mod filter;
@@ -27,6 +28,7 @@ mod page;
 mod pair;
 mod payload;
 
+pub use as_of::{AsOf, KnownAt, Month, as_of, months};
 use checker::Checker;
 pub use filter::{CaseFilter, ReplayFilter, case_filter, replay_filter};
 pub use page::{PageScope, page_size, page_token};
