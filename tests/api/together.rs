@@ -346,3 +346,133 @@ async fn an_agreement_tells_how_much_of_each_clause_is_met() {
         assert_eq!(refusal.unwrap_err().code(), code);
     }
 }
+
+/// Submissions with every event of the supporting kinds, and every one that binds cases together.
+pub fn supporting_kinds_and_ties() -> Vec<v1::SubmitEventsRequest> {
+    let histories: [&[E]; 9] = [
+        &[
+            E::SiteReported,
+            E::SiteAccessRequested,
+            E::SiteAccessRefused,
+            E::SiteAccessGranted,
+            E::SiteCleared,
+            E::SiteSurveyed,
+            E::RecoveryStarted,
+            E::RecoverySuspended,
+            E::RecoveryResumed,
+            E::SiteExhausted,
+        ],
+        &[
+            E::SiteReported,
+            E::SiteAccessGranted,
+            E::SiteSurveyed,
+            E::NoRemainsFound,
+        ],
+        &[
+            E::InquiryOpened,
+            E::TracingStarted,
+            E::PotentialMatchFound,
+            E::MatchRejected,
+            E::PotentialMatchFound,
+            E::MatchVerified,
+            E::FateClarified,
+        ],
+        &[E::InquiryOpened, E::InquiryContactRestored],
+        &[E::InquiryOpened, E::InquiryClosedUnresolved],
+        &[
+            E::AgreementSigned,
+            E::AgreementEnteredIntoForce,
+            E::ClauseAdded,
+            E::ClauseDueDateChanged,
+            E::AgreementSuspended,
+            E::AgreementResumed,
+            E::AgreementEnded,
+        ],
+        &[
+            E::ConsultationPlanned,
+            E::ConsultationMoved,
+            E::ConsultationHeld,
+        ],
+        &[E::ConsultationPlanned, E::ConsultationCancelled],
+        &[
+            E::DetentionAcknowledged,
+            E::NoteRecorded,
+            E::CaseTransferred,
+        ],
+    ];
+    let histories = histories.into_iter();
+    let mut submissions: Vec<_> = histories
+        .map(|events| submission_of(events.iter().map(|event| valid_event(*event)).collect()))
+        .collect();
+    let (one, other) = (fresh_uuid().to_string(), fresh_uuid().to_string());
+    for case_id in [&one, &other] {
+        let opening = vec![valid_event(E::DetentionAcknowledged)];
+        submissions.push(submission(vec![change(case_id, opening)]));
+    }
+    let mut ties = Vec::new();
+    for events in [
+        [E::CasesLinked, E::CasesUnlinked].as_slice(),
+        &[E::DuplicateSuspected, E::NotADuplicate],
+        &[E::CaseCovered, E::CaseUncovered],
+        &[E::ConsentRecorded, E::ConsentWithdrawn],
+        &[E::AccessRequested, E::AccessGranted],
+        &[E::AccessRequested, E::AccessDenied],
+        &[
+            E::FollowUpScheduled,
+            E::FollowUpRescheduled,
+            E::FollowUpCompleted,
+        ],
+        &[E::FollowUpScheduled, E::FollowUpCancelled],
+        &[
+            E::ReferralOffered,
+            E::ReferralAccepted,
+            E::ReferralCompleted,
+        ],
+        &[E::ReferralOffered, E::ReferralRejected],
+        &[E::ReferralOffered, E::ReferralRevoked],
+    ] {
+        let begun = fresh_uuid().to_string();
+        for (index, event) in events.iter().enumerate() {
+            let mut event = valid_event(*event);
+            if index == 0 {
+                event.event_id.clone_from(&begun);
+            }
+            name(event.payload.as_mut().unwrap(), &begun, &other);
+            ties.push(event);
+        }
+    }
+    submissions.push(submission(vec![change(&one, ties)]));
+    submissions.push(merge(&one, &other));
+    let unmerged = Payload::CasesUnmerged(v1::CasesUnmerged {
+        other_case_id: other,
+        role: MergeRole::Survivor.into(),
+        staying_event_ids: vec![],
+    });
+    submissions.push(in_both(&one, event_with(unmerged)));
+    submissions
+}
+
+/// Lets a payload name what was begun, or the other case.
+fn name(payload: &mut Payload, begun: &str, other: &str) {
+    let (named, by) = match payload {
+        Payload::CasesLinked(p) => (&mut p.other_case_id, other),
+        Payload::CasesUnlinked(p) => (&mut p.other_case_id, other),
+        Payload::DuplicateSuspected(p) => (&mut p.other_case_id, other),
+        Payload::NotADuplicate(p) => (&mut p.other_case_id, other),
+        Payload::CaseCovered(p) => (&mut p.agreement_case_id, other),
+        Payload::CaseUncovered(p) => (&mut p.agreement_case_id, other),
+        Payload::ReferralOffered(p) => (&mut p.consent_event_id, ""),
+        Payload::ReferralAccepted(p) => (&mut p.referral_event_id, begun),
+        Payload::ReferralRejected(p) => (&mut p.referral_event_id, begun),
+        Payload::ReferralCompleted(p) => (&mut p.referral_event_id, begun),
+        Payload::ReferralRevoked(p) => (&mut p.referral_event_id, begun),
+        Payload::ConsentWithdrawn(p) => (&mut p.consent_event_id, begun),
+        Payload::AccessGranted(p) => (&mut p.request_event_id, begun),
+        Payload::AccessDenied(p) => (&mut p.request_event_id, begun),
+        Payload::FollowUpRescheduled(p) => (&mut p.follow_up_event_id, begun),
+        Payload::FollowUpCompleted(p) => (&mut p.follow_up_event_id, begun),
+        Payload::FollowUpCancelled(p) => (&mut p.follow_up_event_id, begun),
+        _ => return,
+    };
+    by.clone_into(named);
+}
