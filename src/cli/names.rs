@@ -150,6 +150,9 @@ pub(super) fn standing(standing: &Standing) -> String {
     if standing.closed {
         text.push_str(", closed");
     }
+    if !standing.merged_into.is_empty() {
+        text.push_str(", merged");
+    }
     text
 }
 
