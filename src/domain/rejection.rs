@@ -205,6 +205,27 @@ impl Rejection {
         }
     }
 
+    /// The event that should be named instead, or that took the named one away, with the name of
+    /// that fact.
+    pub fn named_instead(&self) -> Option<(&'static str, Uuid)> {
+        match self {
+            Self::NotTheClosingEvent { closing_event } => {
+                Some(("closing_event_id", *closing_event))
+            }
+            Self::TargetNotStanding {
+                stands, by_event, ..
+            } => {
+                let name = if *stands {
+                    "standing_event_id"
+                } else {
+                    "removed_by_event_id"
+                };
+                Some((name, *by_event))
+            }
+            _ => None,
+        }
+    }
+
     /// The status of the case where the event would stand, where the status decides.
     pub fn status(&self) -> Option<CaseStatus> {
         match self {

@@ -28,6 +28,7 @@ mod reading;
 mod reflection;
 mod refused;
 mod replaying;
+mod reports;
 mod resume;
 mod silent;
 mod stalled;
