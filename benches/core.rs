@@ -13,13 +13,14 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use casetrail::cli::sample::Sample;
-use casetrail::domain::CaseState;
+use casetrail::domain::{Arrival, CaseState};
 use casetrail::ledger::{Ledger, Recorder};
 use casetrail::log::{DataFolder, Log, MemoryLog, SledLog, SledOptions};
 use casetrail::view::Views;
 use casetrail::wire::block::{BlockBuilder, RecordBlock};
 use casetrail::wire::edtf::Day;
-use casetrail::wire::v1::{Record, SubmitEventsRequest};
+use casetrail::wire::moment::Moment;
+use casetrail::wire::v1::{self, Record, SubmitEventsRequest, event::Payload};
 use casetrail::wire::validate::{self, ValidEvent};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use prost::Message;
@@ -129,6 +130,91 @@ fn half_told() -> (CaseState, ValidEvent) {
     (case, rest[0].clone())
 }
 
+/// A case of so many events of a long detention.
+fn long_case(events: u64) -> CaseState {
+    let acknowledged = Payload::DetentionAcknowledged(v1::DetentionAcknowledged::default());
+    let seen = Payload::ProofOfLifeReceived(v1::ProofOfLifeReceived::default());
+    let mut case = CaseState::new(uuid::Uuid::from_u128(1));
+    for position in 0..events {
+        let payload = if position == 0 { &acknowledged } else { &seen };
+        let event = v1::Event {
+            event_id: uuid::Uuid::from_u128(u128::from(position) + 2).to_string(),
+            occurred: "2024-03".to_owned(),
+            credibility: v1::Credibility::Confirmed.into(),
+            payload: Some(payload.clone()),
+            ..v1::Event::default()
+        };
+        let record = Record {
+            event: Some(event),
+            recorded_at: Some(prost_types::Timestamp {
+                seconds: 1_767_225_600 + i64::try_from(position).unwrap() * 40_000,
+                nanos: 0,
+            }),
+            ..Record::default()
+        };
+        case.fold(position * 1_000, &record);
+    }
+    case
+}
+
+/// What the writer does for the retraction of the first event of a case of 50.
+fn retract(criterion: &mut Criterion) {
+    let case = Arc::new(long_case(50));
+    let retraction = v1::Event {
+        event_id: uuid::Uuid::from_u128(1_000).to_string(),
+        occurred: "2026-01-01".to_owned(),
+        source: Some(v1::Source {
+            reference: "source-1".to_owned(),
+            connection: v1::SourceConnection::OwnStaff.into(),
+            reliability: v1::SourceReliability::Unknown.into(),
+        }),
+        credibility: v1::Credibility::Confirmed.into(),
+        payload: Some(Payload::EventRetracted(v1::EventRetracted {
+            target_event_id: uuid::Uuid::from_u128(2).to_string(),
+            reason: v1::RetractionReason::EnteredByMistake.into(),
+        })),
+        ..v1::Event::default()
+    };
+    let request = SubmitEventsRequest {
+        request_id: uuid::Uuid::from_u128(2_000).to_string(),
+        changes: vec![v1::CaseChange {
+            case_id: uuid::Uuid::from_u128(1).to_string(),
+            expected: None,
+            events: vec![retraction],
+        }],
+    };
+    let submission = validate::submission(request, today()).unwrap();
+    let event = &submission.changes[0].events[0];
+    criterion.bench_function("retract/the first of 50 events", |bencher| {
+        bencher.iter(|| {
+            let mut case = Arc::clone(black_box(&case));
+            case.decide(event, today()).unwrap();
+            Arc::make_mut(&mut case).take(Arrival {
+                position: 1_000_000,
+                event: event.event(),
+                event_id: event.event_id(),
+                days: event.days(),
+                recorded_at: Moment::at_start_of(today()),
+                organisation: "org-1",
+            });
+            case.standing()
+        });
+    });
+}
+
+/// A case of 50 events as it was known in the middle, and as it was on a day.
+fn at_another_time(criterion: &mut Criterion) {
+    let case = long_case(50);
+    let day = Day::from_calendar(2024, 3, 15).unwrap();
+    let mut group = criterion.benchmark_group("a case of 50 events");
+    group.bench_function("known at a position", |bencher| {
+        bencher.iter(|| black_box(&case).known_at(25_000).unwrap().standing());
+    });
+    group.bench_function("true at a day", |bencher| {
+        bencher.iter(|| black_box(&case).standing_at(day));
+    });
+}
+
 fn record_of(event: &ValidEvent) -> Record {
     Record {
         event_type: event.event_type().into(),
@@ -208,6 +294,6 @@ fn commits(bencher: &mut criterion::Bencher<'_>, log: &dyn Log, records: &[Recor
 criterion_group! {
     name = core;
     config = Criterion::default().sample_size(20);
-    targets = validate, decide, encode, append, fold
+    targets = validate, decide, retract, at_another_time, encode, append, fold
 }
 criterion_main!(core);

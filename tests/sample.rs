@@ -35,8 +35,12 @@ fn types(sample: &[SubmitEventsRequest]) -> BTreeMap<EventType, usize> {
     types
 }
 
+/// Those of the three main kinds, and those about the record of a case. Cases of the supporting kinds,
+/// and what binds cases together, are not in the sample.
 fn every_type() -> BTreeSet<EventType> {
-    (1..1000)
+    let about_the_record = 101..EventType::NoteRecorded.into();
+    about_the_record
+        .chain(200..500)
         .filter_map(|number| EventType::try_from(number).ok())
         .collect()
 }
@@ -85,7 +89,7 @@ async fn small_samples_are_accepted_too() {
 }
 
 #[test]
-fn every_event_type_occurs_and_there_are_ten_events_a_case() {
+fn every_event_of_the_three_main_kinds_occurs_and_there_are_ten_events_a_case() {
     for seed in 0..40 {
         for cases in [COVERING_CASES, 300] {
             let sample: Vec<_> = Sample::new(cases, seed).collect();

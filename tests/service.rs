@@ -120,6 +120,7 @@ async fn what_is_submitted_is_read_listed_counted_and_in_the_history() {
     let case = cases
         .get_case(v1::GetCaseRequest {
             case_id: case_id.clone(),
+            as_of: None,
         })
         .await
         .unwrap();
@@ -409,7 +410,10 @@ async fn once_writing_has_ended_submissions_are_unavailable_and_reads_go_on() {
     let case_id = requests[0].changes[0].case_id.clone();
     server
         .cases()
-        .get_case(v1::GetCaseRequest { case_id })
+        .get_case(v1::GetCaseRequest {
+            case_id,
+            as_of: None,
+        })
         .await
         .unwrap();
     let mut health = tonic_health::pb::health_client::HealthClient::new(server.channel.clone());

@@ -15,9 +15,9 @@ pub(super) struct FilterArguments {
     /// Legal category
     #[arg(long = "category", value_name = "CATEGORY", value_parser = names::category_parser(), ignore_case = true)]
     categories: Vec<i32>,
-    /// Status, reported or confirmed
+    /// Status, reported or confirmed; a name that kinds share is that of all of them
     #[arg(long = "status", value_name = "STATUS", value_parser = names::status_parser(), ignore_case = true, hide_possible_values = true)]
-    statuses: Vec<i32>,
+    statuses: Vec<Vec<i32>>,
     /// P-code of a first-level district
     #[arg(long = "district", value_name = "P-CODE")]
     districts: Vec<String>,
@@ -38,7 +38,7 @@ impl FilterArguments {
         CaseFilter {
             kinds: self.kinds.clone(),
             categories: self.categories.clone(),
-            statuses: self.statuses.clone(),
+            statuses: self.statuses.concat(),
             districts: self.districts.clone(),
             organisations: self.organisations.clone(),
             case_ids: self.case_ids.clone(),

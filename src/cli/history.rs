@@ -6,8 +6,11 @@ use super::connection::ServerArguments;
 use super::failure::Failure;
 use super::names;
 use super::output::Output;
-use crate::wire::json;
-use crate::wire::v1::{Credibility, GetCaseHistoryRequest, HistoryEntry};
+use crate::wire::v1::{
+    CaseReopenedReason, CorrectionReason, Credibility, Event, GetCaseHistoryRequest, HistoryEntry,
+    Removal, RetractionReason, event::Payload, removal::Reason,
+};
+use crate::wire::{event_type, json};
 
 /// The largest page that a server gives.
 const PAGE_SIZE: i32 = 1000;
@@ -59,8 +62,54 @@ pub(super) async fn run(arguments: &HistoryArguments) -> Result<(), Failure> {
     }
 }
 
+/// What a correction says instead.
+fn says(event: &Event) -> Option<String> {
+    let Some(Payload::EventCorrected(correction)) = &event.payload else {
+        return None;
+    };
+    let replacement = correction.replacement.as_ref()?;
+    let event_type = event_type::of_payload(replacement.payload.as_ref()?);
+    Some(format!(
+        "  [says {} {}, {}]",
+        names::event_type(event_type),
+        replacement.occurred,
+        names::credibility(replacement.credibility())
+    ))
+}
+
+/// What took the event away, by whom and why, and what stands in its place.
+fn removal(removal: &Removal) -> String {
+    let (kind, reason) = match removal.reason {
+        Some(Reason::CorrectionReason(reason)) => (
+            "corrected",
+            CorrectionReason::try_from(reason).map(names::correction_reason),
+        ),
+        Some(Reason::RetractionReason(reason)) => (
+            "retracted",
+            RetractionReason::try_from(reason).map(names::retraction_reason),
+        ),
+        Some(Reason::ReopenedReason(reason)) => (
+            "reopened",
+            CaseReopenedReason::try_from(reason).map(names::reopened_reason),
+        ),
+        None => return "  [no longer counts]".to_owned(),
+    };
+    let instead = if removal.standing_event_id.is_empty() {
+        String::new()
+    } else {
+        format!(", now {}", removal.standing_event_id)
+    };
+    format!(
+        "  [{kind} at {} by {}@{}: {}{instead}]",
+        removal.position,
+        removal.actor,
+        removal.organisation,
+        reason.unwrap_or_else(|_| "(unknown)".to_owned()),
+    )
+}
+
 /// An entry in one line: where, when and by whom it was recorded, what happened and when, on which
-/// source, and how the case stood afterwards, where that changed.
+/// source, how the case stood afterwards, where that changed, and what took the event away.
 fn line(entry: &HistoryEntry) -> String {
     let record = entry.record.clone().unwrap_or_default();
     let event = record.event.clone().unwrap_or_default();
@@ -71,9 +120,6 @@ fn line(entry: &HistoryEntry) -> String {
             names::credibility(entry.credibility_now())
         );
     }
-    if entry.voided {
-        held_true.push_str(", voided");
-    }
     let version = format!("v{}", record.case_version);
     let opens = record.case_version == 1;
     let changed = opens || record.previous_standing.is_some();
@@ -81,8 +127,10 @@ fn line(entry: &HistoryEntry) -> String {
     let outcome = standing
         .map(|now| format!("-> {}", names::standing(now)))
         .unwrap_or_default();
+    let removal = entry.removal.as_ref().map(removal).unwrap_or_default();
+    let says = says(&event).unwrap_or_default();
     format!(
-        "{:>8}  {}  {version:<5}  {:<25}  {:<26}  {held_true:<10}  {outcome:<26}  {}",
+        "{:>8}  {}  {version:<5}  {:<25}  {:<26}  {held_true:<10}  {outcome:<26}  {}{says}{removal}",
         entry.position,
         names::time(record.recorded_at.as_ref()),
         event.occurred,

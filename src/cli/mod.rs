@@ -4,12 +4,15 @@
 //! clients that speak gRPC like anyone else; they know nothing of the log, the views or the ledger.
 //! What a command is told to print goes to standard output, everything else to standard error.
 
+mod as_of;
 mod backup;
 mod bench;
 mod check;
 mod completions;
 mod connection;
+mod coverage;
 mod demo;
+mod diff;
 mod failure;
 mod filter;
 mod get;
@@ -23,6 +26,7 @@ mod replay;
 mod restore;
 mod salvage;
 pub mod sample;
+mod series;
 mod serve;
 mod server_process;
 mod status;
@@ -70,6 +74,12 @@ enum Command {
     Watch(watch::WatchArguments),
     /// Count cases by kind and status
     Summary(summary::SummaryArguments),
+    /// Tell what became of the cases under an agreement's clauses
+    Coverage(coverage::CoverageArguments),
+    /// Count cases at the end of each of some months
+    Series(series::SeriesArguments),
+    /// Show what differs between two reports, and through which events
+    Diff(diff::DiffArguments),
     /// Replay the log, verifying its checksums
     Replay(replay::ReplayArguments),
     /// Copy the log into a file while the server works, or continue such a file
@@ -143,6 +153,9 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         Command::History(arguments) => history::run(&arguments).await,
         Command::Watch(arguments) => watch::run(&arguments).await,
         Command::Summary(arguments) => summary::run(&arguments).await,
+        Command::Coverage(arguments) => coverage::run(&arguments).await,
+        Command::Series(arguments) => series::run(&arguments).await,
+        Command::Diff(arguments) => diff::run(&arguments).await,
         Command::Replay(arguments) => replay::run(&arguments).await,
         Command::Backup(arguments) => backup::run(&arguments).await,
         Command::Check(arguments) => check::run(&arguments).await,

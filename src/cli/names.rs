@@ -1,12 +1,16 @@
 //! The short names of the protocol's enumerations, as people read and type them.
 
+use std::collections::BTreeMap;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use prost_types::Timestamp;
 use tonic::Code;
 
 use crate::domain::lifecycle::document::{event_name, status_name};
 use crate::wire::v1::{
-    CaseKind, CaseStatus, ContestedCause, Credibility, EventType, LegalCategory, Record, Standing,
+    AccessObject, CaseKind, CaseReopenedReason, CaseStatus, ContestedCause, CorrectionReason,
+    Credibility, EventType, ExclusionReason, FollowUpTask, LegalCategory, Record, RetractionReason,
+    Service, Standing,
 };
 
 /// No enumeration of the protocol has numbers beyond this one.
@@ -26,13 +30,27 @@ pub(super) fn category_parser() -> impl TypedValueParser<Value = i32> {
     parser(|number| LegalCategory::try_from(number).ok().map(category))
 }
 
-/// Parses statuses by their short names, which differ between the kinds.
-pub(super) fn status_parser() -> impl TypedValueParser<Value = i32> {
-    parser(|number| {
-        CaseStatus::try_from(number)
-            .ok()
-            .map(|status| status_name(status).to_owned())
+/// Parses statuses by their short names. Some kinds share a name: then it stands for the statuses of
+/// all of them.
+pub(super) fn status_parser() -> impl TypedValueParser<Value = Vec<i32>> {
+    let mut named: BTreeMap<&'static str, Vec<i32>> = BTreeMap::new();
+    for status in statuses() {
+        named
+            .entry(status_name(status))
+            .or_default()
+            .push(status.into());
+    }
+    PossibleValuesParser::new(named.keys().copied()).try_map(move |typed: String| {
+        let mut names = named.iter();
+        names
+            .find(|(name, _)| name.eq_ignore_ascii_case(&typed))
+            .map(|(_, statuses)| statuses.clone())
+            .ok_or("no such name")
     })
+}
+
+fn statuses() -> impl Iterator<Item = CaseStatus> {
+    (1..NUMBER_MAX).filter_map(|number| CaseStatus::try_from(number).ok())
 }
 
 /// Parses event types by their short names.
@@ -78,9 +96,44 @@ pub(super) fn credibility(credibility: Credibility) -> String {
     camel(credibility.as_str_name(), "CREDIBILITY_")
 }
 
+/// The name of a reason, for example `SourceCorrected`.
+pub(super) fn correction_reason(reason: CorrectionReason) -> String {
+    camel(reason.as_str_name(), "CORRECTION_REASON_")
+}
+
+/// The name of a reason, for example `RecordedTwice`.
+pub(super) fn retraction_reason(reason: RetractionReason) -> String {
+    camel(reason.as_str_name(), "RETRACTION_REASON_")
+}
+
+/// The name of a reason, for example `NewEvidence`.
+pub(super) fn reopened_reason(reason: CaseReopenedReason) -> String {
+    camel(reason.as_str_name(), "CASE_REOPENED_REASON_")
+}
+
 /// The name of a cause, for example `OpenDispute`.
 pub(super) fn contested_cause(cause: ContestedCause) -> String {
     camel(cause.as_str_name(), "CONTESTED_CAUSE_")
+}
+
+/// What a case is referred for, for example `FamilyContact`.
+pub(super) fn service(service: Service) -> String {
+    camel(service.as_str_name(), "SERVICE_")
+}
+
+/// To what access is requested, for example `place`.
+pub(super) fn access_object(object: AccessObject) -> String {
+    camel(object.as_str_name(), "ACCESS_OBJECT_").to_lowercase()
+}
+
+/// Why a case is out of the count of a clause, for example `died`.
+pub(super) fn exclusion(reason: ExclusionReason) -> String {
+    camel(reason.as_str_name(), "EXCLUSION_REASON_").to_lowercase()
+}
+
+/// What is to be done, for example `InformFamily`.
+pub(super) fn follow_up_task(task: FollowUpTask) -> String {
+    camel(task.as_str_name(), "FOLLOW_UP_TASK_")
 }
 
 /// How a case stands in a few words: the confirmed status, the reported one where it differs, and
@@ -96,6 +149,9 @@ pub(super) fn standing(standing: &Standing) -> String {
     }
     if standing.closed {
         text.push_str(", closed");
+    }
+    if !standing.merged_into.is_empty() {
+        text.push_str(", merged");
     }
     text
 }
@@ -184,16 +240,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_names_of_statuses_differ_between_the_kinds() {
-        let mut names: Vec<_> = (1..NUMBER_MAX)
-            .filter_map(|number| CaseStatus::try_from(number).ok())
-            .map(status_name)
+    fn short_names_of_statuses_differ_within_a_kind() {
+        let mut names: Vec<_> = statuses()
+            .map(|status| (status as i32 / 100, status_name(status)))
             .collect();
         let count = names.len();
-        assert_eq!(count, 38);
+        assert_eq!(count, 62);
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn a_name_that_kinds_share_stands_for_the_statuses_of_all() {
+        let command = clap::Command::new("list").arg(
+            clap::Arg::new("status")
+                .value_parser(status_parser())
+                .ignore_case(true),
+        );
+        let parsed = |name| {
+            let matches = command.clone().try_get_matches_from(["list", name]);
+            matches.ok()?.get_one::<Vec<i32>>("status").cloned()
+        };
+        let of = |statuses: &[CaseStatus]| Some(statuses.iter().map(|s| *s as i32).collect());
+        assert_eq!(
+            parsed("suspended"),
+            of(&[CaseStatus::SiteSuspended, CaseStatus::AgreementSuspended])
+        );
+        assert_eq!(parsed("Registered"), of(&[CaseStatus::DetentionRegistered]));
     }
 
     #[test]

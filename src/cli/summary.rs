@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 
+use super::as_of::AsOfArguments;
 use super::connection::ServerArguments;
 use super::failure::Failure;
 use super::filter::FilterArguments;
@@ -18,7 +19,8 @@ use crate::wire::v1::{CaseKind, CaseStatus, GetSummaryRequest, GetSummaryRespons
 Examples:
   casetrail summary
   casetrail summary --kind detention --by category
-  casetrail summary --by district --status Released")]
+  casetrail summary --by district --status Released
+  casetrail summary --known-at 2026-03-31 --true-at 2025-12-31")]
 pub(super) struct SummaryArguments {
     /// Besides kind and status, count by
     #[arg(long, value_name = "WHAT")]
@@ -28,6 +30,8 @@ pub(super) struct SummaryArguments {
     json: bool,
     #[command(flatten)]
     filter: FilterArguments,
+    #[command(flatten)]
+    as_of: AsOfArguments,
     #[command(flatten)]
     server: ServerArguments,
 }
@@ -45,6 +49,7 @@ pub(super) async fn run(arguments: &SummaryArguments) -> Result<(), Failure> {
     let connection = arguments.server.connect().await?;
     let request = GetSummaryRequest {
         filter: Some(arguments.filter.filter()),
+        as_of: arguments.as_of.as_of(),
     };
     let summary = connection.monitor().get_summary(request).await;
     let summary = summary
@@ -99,5 +104,13 @@ pub(super) fn print(
     output.line(&format!(
         "\n{} cases, {} of them contested, at position {}",
         summary.cases, summary.contested, summary.position
-    ))
+    ))?;
+    if summary.uncertain > 0 {
+        output.line(&format!(
+            "{} cases depend on an uncertain date: these are the counts of what certainly was, and \
+             --json has those of what possibly was too",
+            summary.uncertain
+        ))?;
+    }
+    Ok(())
 }

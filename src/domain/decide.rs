@@ -3,7 +3,11 @@
 //! A confirmed event is judged in its place in the order of occurrence: the lifecycle must allow it
 //! there, and must still allow every confirmed event after it that it allowed before. An allegation
 //! is accepted wherever the case was open. Events that concern the record (closing, reopening,
-//! verification, disputes) are judged by what they name.
+//! verification, disputes, retractions) are judged by what they name.
+//!
+//! A retraction of what counts is always accepted, and a correction where its replacement is allowed
+//! in its place: that a later confirmed event then stands where it is not allowed is a matter of the
+//! world, and contests the case.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +15,12 @@ use uuid::Uuid;
 
 use super::fact::{Effect, Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
 use super::fold::{Image, Obstacle};
+use super::folded::{Placed, Successor, root};
 use super::lifecycle::{self, Allowed};
 use super::rejection::Rejection;
 use super::state::CaseState;
 use crate::wire::edtf::Day;
+use crate::wire::moment::Moment;
 use crate::wire::v1::{CaseKind, CaseStatus, Credibility, EventType, event::Payload};
 use crate::wire::validate::ValidEvent;
 
@@ -26,7 +32,15 @@ impl Surroundings for Judged<'_> {
         self.0.index_of(event_id)
     }
 
+    fn first_recorded_on(&self, index: FactIndex) -> Day {
+        self.0.first_recorded_on(index)
+    }
+
     fn intern(&mut self, _: &str) -> Option<TextPlace> {
+        None
+    }
+
+    fn keep(&mut self, _: &Payload) -> Option<TextPlace> {
         None
     }
 }
@@ -43,7 +57,7 @@ impl CaseState {
                 position: 0,
                 event_id: event.event_id(),
                 days: event.days(),
-                recorded_on,
+                recorded_at: Moment::at_start_of(recorded_on),
                 credibility: event.credibility(),
                 payload: event.event().payload.as_ref(),
             },
@@ -60,7 +74,17 @@ impl CaseState {
                 kind: self.kind(),
             });
         }
+        if self.merge_place().is_some() && !lifecycle::is_common(event_type) {
+            return Err(Rejection::Merged {
+                event: event_type,
+                survivor: self.merged_into(),
+            });
+        }
+        if let Some(target) = candidate.corrects {
+            return self.decide_correction(&candidate, target);
+        }
         match candidate.effect {
+            Effect::Retract(target) => self.decide_retraction(event_type, target),
             Effect::Void(target) => self.decide_reopening(target),
             Effect::Verify(target, credibility) => {
                 self.decide_verification(event_type, target, credibility)
@@ -75,6 +99,20 @@ impl CaseState {
                 target: target_of(event),
             }),
             _ => self.decide_in_place(kind, &candidate),
+        }?;
+        self.decide_matter(event)?;
+        self.decide_tie(event)
+    }
+
+    /// Anything that counts can be retracted, but for one end of what two cases hold: that is undone
+    /// in both at once, by CasesUnmerged.
+    fn decide_retraction(&self, event: EventType, target: FactIndex) -> Result<(), Rejection> {
+        let fact = self.counting(event, target)?;
+        match fact.event_type {
+            target @ (EventType::CasesMerged | EventType::CasesUnmerged) => {
+                Err(Rejection::HeldByTwoCases { event, target })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -102,6 +140,47 @@ impl CaseState {
             (self.next_index(), *candidate, candidate.credibility),
         );
         self.decide_sequence(kind, self.next_index(), candidate.event_type, &order)
+    }
+
+    /// Whether a replacement is allowed in its place. Where its target was not, it need not be.
+    fn decide_correction(&self, candidate: &Fact, target: FactIndex) -> Result<(), Rejection> {
+        let kind = self.kind();
+        self.applicable(EventType::EventCorrected, target)?;
+        if lifecycle::kind_of(candidate.event_type) != Some(kind) {
+            return Err(Rejection::WrongKind {
+                event: candidate.event_type,
+                kind,
+            });
+        }
+        let facts = self.facts();
+        let mut image = Image::default();
+        let mut was_obstructed = false;
+        let mut rest = Vec::new();
+        for (index, fact, credibility) in self.in_order() {
+            if index == target {
+                let confirms = candidate.credibility == Credibility::Confirmed
+                    && credibility != Credibility::Confirmed;
+                was_obstructed = !confirms && image.obstacle(kind, &fact, credibility).is_some();
+            } else {
+                rest.push((index, fact, credibility));
+            }
+            // Only the places matter here.
+            let _ = image.step(kind, index, &fact, credibility);
+        }
+        let place = (candidate.day, root(&facts, target));
+        let mut image = Image::default();
+        for (index, fact, credibility) in &rest {
+            if (fact.day, root(&facts, *index)) > place {
+                break;
+            }
+            let _ = image.step(kind, *index, fact, *credibility);
+        }
+        match image.obstacle(kind, candidate, candidate.credibility) {
+            Some(obstacle) if !was_obstructed => {
+                Err(rejection(&image, kind, candidate.event_type, obstacle))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Only the event that closed the case, or brought it to its end, can be named: a case is
@@ -149,19 +228,39 @@ impl CaseState {
 
     /// The fact that an event names, where it is one of the case's kind that still counts.
     fn applicable(&self, event: EventType, target: FactIndex) -> Result<Fact, Rejection> {
-        match self.fact(target) {
-            Some(fact) if lifecycle::is_common(fact.event_type) || self.is_voided(target) => {
-                Err(Rejection::TargetNotApplicable {
-                    event,
-                    target: fact.event_type,
-                })
-            }
-            Some(fact) => Ok(fact),
-            None => Err(Rejection::TargetNotFound {
+        let fact = self.counting(event, target)?;
+        match lifecycle::kind_of(fact.event_type) {
+            Some(kind) if kind == self.kind() => Ok(fact),
+            _ => Err(Rejection::TargetNotApplicable {
                 event,
-                target: Uuid::nil(),
+                target: fact.event_type,
             }),
         }
+    }
+
+    /// The fact that an event names, where it still counts.
+    fn counting(&self, event: EventType, target: FactIndex) -> Result<Fact, Rejection> {
+        let not_found = Rejection::TargetNotFound {
+            event,
+            target: Uuid::nil(),
+        };
+        let Some(fact) = self.fact(target) else {
+            return Err(not_found);
+        };
+        if self.removed_by(target).is_none() {
+            return Ok(fact);
+        }
+        let (stands, index) = match self.successor(target) {
+            Successor::Stands(index) => (true, index),
+            Successor::TakenAwayBy(index) => (false, index),
+        };
+        let now = self.fact(index).ok_or(not_found)?;
+        Err(Rejection::TargetNotStanding {
+            event,
+            stands,
+            by: now.recorded_type(),
+            by_event: now.event_id,
+        })
     }
 
     /// Whether the lifecycle allows `candidate` in this sequence, and still allows every confirmed
@@ -171,7 +270,7 @@ impl CaseState {
         kind: CaseKind,
         candidate: FactIndex,
         event: EventType,
-        order: &[(FactIndex, Fact, Credibility)],
+        order: &[Placed],
     ) -> Result<(), Rejection> {
         let broken: BTreeSet<_> = self.breaks().iter().collect();
         let mut image = Image::default();
@@ -227,6 +326,8 @@ fn target_of(event: &ValidEvent) -> Uuid {
         Some(Payload::VerificationChanged(event)) => &event.target_event_id,
         Some(Payload::EventDisputed(event)) => &event.target_event_id,
         Some(Payload::DisputeResolved(event)) => &event.dispute_event_id,
+        Some(Payload::EventCorrected(event)) => &event.target_event_id,
+        Some(Payload::EventRetracted(event)) => &event.target_event_id,
         _ => return Uuid::nil(),
     };
     Uuid::try_parse(target).unwrap_or_default()

@@ -1,15 +1,22 @@
 //! A fact: what the fold needs of one event. A case keeps all its facts (packed, see
-//! `domain::packed`), so that it can be folded anew without reading the log.
+//! `domain::packed`), so that it can be folded anew without reading the log, also as it was known
+//! or as it was at an earlier time.
+//!
+//! The fact of a correction is that of its replacement, under the correction's event_id: it is
+//! folded, verified and disputed like any other of its type, and besides takes its target away.
 
 use std::num::NonZeroU32;
 
 use uuid::Uuid;
 
+use super::kept;
 use super::lifecycle::{self, Allowed};
-use crate::wire::edtf::{Day, OccurredDays};
+use crate::wire::edtf::{self, Day, OccurredDays};
 use crate::wire::event_type;
+use crate::wire::moment::Moment;
 use crate::wire::v1::{
-    self, CaseStatus, Credibility, EventType, LegalCategory, WishesOutcome, event::Payload,
+    self, CaseStatus, Credibility, EventType, LegalCategory, MergeRole, WishesOutcome,
+    event::Payload,
 };
 
 /// What the fold needs of one recorded event.
@@ -19,10 +26,15 @@ pub struct Fact {
     pub position: u64,
     /// Its event_id.
     pub event_id: Uuid,
+    /// When it was recorded.
+    pub recorded_at: Moment,
     /// The day that orders it: the latest on which it can have happened, never later than the day
     /// of its recording.
     pub day: Day,
-    /// What it is; unspecified for an event that this version does not know.
+    /// The earliest day on which it can have happened, never later than `day`.
+    pub earliest: Day,
+    /// What it is; that of the replacement for a correction, unspecified for an event that this
+    /// version does not know.
     pub event_type: EventType,
     /// Its credibility as recorded.
     pub credibility: Credibility,
@@ -32,9 +44,42 @@ pub struct Fact {
     pub(super) district: Option<TextPlace>,
     /// What else it does.
     pub(super) effect: Effect,
+    /// The fact that it replaces, for a correction.
+    pub(super) corrects: Option<FactIndex>,
 }
 
 impl Fact {
+    /// The type of the recorded event, which is not that of the replacement.
+    pub fn recorded_type(&self) -> EventType {
+        if self.corrects.is_some() {
+            EventType::EventCorrected
+        } else {
+            self.event_type
+        }
+    }
+
+    /// Whether it concerns the record of the case: it bears on what other facts count for, and not
+    /// by its place in the order of occurrence.
+    pub(super) fn concerns_others(&self) -> bool {
+        self.corrects.is_some()
+            || matches!(
+                self.effect,
+                Effect::Verify(..)
+                    | Effect::Dispute(_)
+                    | Effect::Resolve(_)
+                    | Effect::Void(_)
+                    | Effect::Retract(_)
+            )
+    }
+
+    /// The fact that it takes away, where it does.
+    pub(super) fn removes(&self) -> Option<FactIndex> {
+        match self.effect {
+            Effect::Void(target) | Effect::Retract(target) => Some(target),
+            _ => self.corrects,
+        }
+    }
+
     /// Whether it needs an existing case: a confirmed event that is allowed in any status.
     pub(super) fn opens_no_case(&self) -> bool {
         self.credibility == Credibility::Confirmed
@@ -61,9 +106,17 @@ pub(super) enum Effect {
     Dispute(FactIndex),
     /// The dispute that the fact at this index opened is resolved.
     Resolve(FactIndex),
-    /// The fact at this index no longer counts.
+    /// The fact at this index no longer counts, since the closing that it brought was wrong.
     Void(FactIndex),
+    /// The fact at this index no longer counts, and what it took away counts again.
+    Retract(FactIndex),
     Close,
+    /// Its payload is kept whole at this place.
+    Kept(TextPlace),
+    /// The case is merged into the one that the payload kept at this place names.
+    MergedInto(TextPlace),
+    /// The case is no longer merged into another one; its payload is kept at this place.
+    Unmerged(TextPlace),
     /// It names an event that the case does not have: only a record of another version can.
     Unresolved,
 }
@@ -80,7 +133,7 @@ pub(super) struct Happening<'a> {
     pub(super) position: u64,
     pub(super) event_id: Uuid,
     pub(super) days: OccurredDays,
-    pub(super) recorded_on: Day,
+    pub(super) recorded_at: Moment,
     pub(super) credibility: Credibility,
     pub(super) payload: Option<&'a Payload>,
 }
@@ -90,25 +143,52 @@ pub(super) trait Surroundings {
     /// The index of the fact of an event.
     fn resolve(&self, event_id: &str) -> Option<FactIndex>;
 
+    /// The day on which the event was recorded whose place the fact at this index has: its own, or
+    /// for a correction that of what it replaces.
+    fn first_recorded_on(&self, index: FactIndex) -> Day;
+
     /// The place of a text among the facts; none for an empty one.
     fn intern(&mut self, text: &str) -> Option<TextPlace>;
+
+    /// Keeps a payload whole; none for a case that is only judged.
+    fn keep(&mut self, payload: &Payload) -> Option<TextPlace>;
 }
 
 /// Makes the fact of an event.
-pub(super) fn fact_of(happening: Happening<'_>, mut case: impl Surroundings) -> Fact {
+pub(super) fn fact_of(mut happening: Happening<'_>, mut case: impl Surroundings) -> Fact {
+    let mut known_on = happening.recorded_at.day();
+    let mut corrects = None;
+    if let Some(Payload::EventCorrected(correction)) = happening.payload
+        && let Some(target) = case.resolve(&correction.target_event_id)
+        && let Some(replacement) = &correction.replacement
+    {
+        corrects = Some(target);
+        happening.days = edtf::days(&replacement.occurred).unwrap_or(OccurredDays::ALWAYS);
+        happening.credibility = replacement.credibility();
+        happening.payload = replacement.payload.as_ref();
+        // Where the replacement can have happened before its target was recorded, it had: a date
+        // without an end does not move to the day of the correction.
+        let first_known_on = case.first_recorded_on(target);
+        if happening.days.earliest <= first_known_on {
+            known_on = first_known_on;
+        }
+    }
     let Happening {
         position,
         event_id,
         days,
-        recorded_on,
+        recorded_at,
         credibility,
         payload,
     } = happening;
     let event_type = payload.map_or(EventType::Unspecified, event_type::of_payload);
+    let day = days.latest.min(known_on);
     Fact {
         position,
         event_id,
-        day: days.latest.min(recorded_on),
+        recorded_at,
+        day,
+        earliest: days.earliest.min(day),
         event_type,
         credibility,
         claim: lifecycle::row(event_type).and_then(|row| lifecycle::claimed_status(row, payload)),
@@ -116,6 +196,7 @@ pub(super) fn fact_of(happening: Happening<'_>, mut case: impl Surroundings) -> 
             .and_then(place_of)
             .and_then(|place| case.intern(&place.district)),
         effect: payload.map_or(Effect::None, |payload| effect_of(payload, &mut case)),
+        corrects,
     }
 }
 
@@ -134,6 +215,8 @@ fn place_of(payload: &Payload) -> Option<&v1::Place> {
         Payload::TurnedBack(event) => event.place.as_ref(),
         Payload::ReturnArrived(event) => event.place.as_ref(),
         Payload::SpontaneousReturn(event) => event.place.as_ref(),
+        Payload::SiteReported(event) => event.site.as_ref(),
+        Payload::InquiryOpened(event) => event.last_known_place.as_ref(),
         _ => None,
     }
 }
@@ -150,6 +233,9 @@ fn effect_of(payload: &Payload, case: &mut impl Surroundings) -> Effect {
         }),
         Payload::EventDisputed(event) => target(&event.target_event_id, &Effect::Dispute),
         Payload::DisputeResolved(event) => target(&event.dispute_event_id, &Effect::Resolve),
+        Payload::EventRetracted(event) => target(&event.target_event_id, &Effect::Retract),
+        // Its target is not there, or it replaces it by nothing.
+        Payload::EventCorrected(_) => Effect::Unresolved,
         Payload::DetentionAlleged(event) => Effect::Category(event.category()),
         Payload::LegalCategoryAsserted(event) => Effect::Category(event.category()),
         Payload::ProceedingsNotified(_) => Effect::ReleaseHold(true),
@@ -169,6 +255,18 @@ fn effect_of(payload: &Payload, case: &mut impl Surroundings) -> Effect {
         Payload::HouseholdSplit(event) => Effect::HouseholdSplit(event.members),
         Payload::ReturnArrived(event) => Effect::MembersReturned(event.members),
         Payload::SpontaneousReturn(event) => Effect::MembersReturned(event.members),
+        kept if kept::is_kept(kept) => {
+            let effect = match kept {
+                Payload::CasesMerged(event) if event.role() == MergeRole::Merged => {
+                    Effect::MergedInto
+                }
+                Payload::CasesUnmerged(event) if event.role() == MergeRole::Merged => {
+                    Effect::Unmerged
+                }
+                _ => Effect::Kept,
+            };
+            case.keep(kept).map_or(Effect::None, effect)
+        }
         _ => Effect::None,
     }
 }

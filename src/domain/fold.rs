@@ -278,7 +278,11 @@ impl Image {
             | Effect::Dispute(_)
             | Effect::Resolve(_)
             | Effect::Void(_)
+            | Effect::Retract(_)
             | Effect::Close
+            | Effect::Kept(_)
+            | Effect::MergedInto(_)
+            | Effect::Unmerged(_)
             | Effect::Unresolved => {}
         }
     }

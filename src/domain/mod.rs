@@ -8,14 +8,23 @@
 //! It knows no clock, no I/O, no async and no gRPC: time is a parameter.
 
 mod decide;
+mod detail;
 mod fact;
 mod fold;
+mod folded;
+mod kept;
 pub mod lifecycle;
+mod matter;
+mod obligation;
 mod packed;
 mod rejection;
 mod state;
+mod ties;
 
 pub use fact::Fact;
 pub use fold::Image;
+pub use matter::Matter;
+pub use obligation::Obligation;
 pub use rejection::{Rejection, RejectionKind};
 pub use state::{Arrival, Before, CaseState};
+pub use ties::{Mention, Ties};

@@ -1,14 +1,15 @@
-//! The facts of a case as one string of bytes, in the order recorded: some 24 bytes a fact.
+//! The facts of a case as one string of bytes, in the order recorded: some 30 bytes a fact.
 //!
 //! A case is read far more often than it is folded anew, and there may be millions of them: so facts
 //! are packed, and unpacked where somebody asks. Nothing of a fact is lost by it.
 //!
 //! Layout: items one behind the other. The first is the text of the organisation that opened the
-//! case. A text is [`TEXT`], its length and its UTF-8; its place is where it begins. A fact is the
-//! code of its event type; a byte with its credibility, whether it has a district, and its effect;
-//! the 16 bytes of its event_id; its position and its day as differences from those of the fact
-//! before it (the first from 0); its claim, where the lifecycle leaves it to the payload; the
-//! district's place; what its effect has beside it. Numbers are varints (LEB128).
+//! case. A text is [`TEXT`], its length and its UTF-8 (or the bytes of a payload that is kept whole);
+//! its place is where it begins. A fact is the code of its event type; a byte with its credibility and what follows; the 16 bytes of its
+//! event_id; its position, its moment of recording and its day as differences from those of the fact
+//! before it (the first from 0); how many days its earliest one lies before, where there is more
+//! than one; its claim, where the lifecycle leaves it to the payload; the district's place; what it
+//! corrects; its effect with what that has beside it. Numbers are varints (LEB128).
 //!
 //! The codes are those of this version of the software: a snapshot of another one is not read.
 
@@ -22,16 +23,21 @@ use uuid::Uuid;
 use super::fact::{Effect, Fact, TextPlace};
 use super::lifecycle::{self, Outcome};
 use crate::wire::edtf::Day;
+use crate::wire::moment::Moment;
 use crate::wire::v1::{CaseStatus, Credibility, EventType, LegalCategory, WishesOutcome};
 
-/// The code of a text: no event type has it, since none is numbered 0 within its hundred.
-const TEXT: u8 = 64;
+/// The code of a text: no event type has it.
+const TEXT: u8 = 255;
 
-/// How many event types a hundred has room for.
-const CODES_OF_A_HUNDRED: i32 = 64;
+/// Where the codes of each hundred of event types begin. A hundred has room up to the beginning of
+/// the next one; its number 0 is no event type.
+const CODES: [i32; 9] = [0, 64, 104, 136, 168, 184, 200, 216, 232];
 
-/// The bit that says that a fact tells a district.
-const TELLS_DISTRICT: u8 = 0b1000;
+/// The bits beside the credibility that say what follows.
+const TELLS_DISTRICT: u8 = 1 << 3;
+const HAS_EFFECT: u8 = 1 << 4;
+const IS_UNCERTAIN: u8 = 1 << 5;
+const CORRECTS: u8 = 1 << 6;
 
 /// The facts and texts of a case.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -44,6 +50,7 @@ pub(super) struct PackedFacts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Newest {
     position: u64,
+    recorded_at: Moment,
     day: i32,
     /// Its number, counted from 1.
     number: u32,
@@ -60,7 +67,7 @@ impl PackedFacts {
     /// No facts yet, and the organisation of the case.
     pub(super) fn of_organisation(organisation: &str) -> Self {
         let mut facts = Self::default();
-        facts.push_text(organisation);
+        facts.push_text(organisation.as_bytes());
         facts
     }
 
@@ -72,6 +79,11 @@ impl PackedFacts {
     /// The position of the newest fact.
     pub(super) fn last_position(&self) -> Option<u64> {
         (self.newest.number > 0).then_some(self.newest.position)
+    }
+
+    /// When the newest fact was recorded.
+    pub(super) fn last_recorded_at(&self) -> Moment {
+        self.newest.recorded_at
     }
 
     /// The facts in the order recorded.
@@ -89,13 +101,20 @@ impl PackedFacts {
 
     /// The organisation that opened the case.
     pub(super) fn organisation(&self) -> &str {
-        text_at(&self.bytes, 0)
+        std::str::from_utf8(bytes_at(&self.bytes, 0)).unwrap_or_default()
     }
 
     /// The text at a place; empty for none.
     pub(super) fn text(&self, place: Option<TextPlace>) -> &str {
-        let place = place.and_then(|place| usize::try_from(place.get()).ok());
-        place.map_or("", |place| text_at(&self.bytes, place))
+        place.map_or("", |place| {
+            std::str::from_utf8(self.kept(place)).unwrap_or_default()
+        })
+    }
+
+    /// The bytes at a place.
+    pub(super) fn kept(&self, place: TextPlace) -> &[u8] {
+        let place = usize::try_from(place.get()).unwrap_or(usize::MAX);
+        bytes_at(&self.bytes, place)
     }
 
     /// The place of a text, which is added unless it is at one of the places `known`; none for an
@@ -111,11 +130,14 @@ impl PackedFacts {
         known
             .into_iter()
             .find(|place| self.text(Some(*place)) == text)
-            .or_else(|| {
-                let place = u32::try_from(self.bytes.len()).ok();
-                self.push_text(text);
-                place.and_then(NonZeroU32::new)
-            })
+            .or_else(|| self.keep(text.as_bytes()))
+    }
+
+    /// Adds bytes, and tells their place.
+    pub(super) fn keep(&mut self, bytes: &[u8]) -> Option<TextPlace> {
+        let place = u32::try_from(self.bytes.len()).ok();
+        self.push_text(bytes);
+        place.and_then(NonZeroU32::new)
     }
 
     /// Adds a fact.
@@ -124,24 +146,55 @@ impl PackedFacts {
         buffer.put(code_of(fact.event_type));
         let (effect, argument, second) = effect_parts(fact.effect);
         let district = fact.district.map(TextPlace::get);
-        let mut flags = (fact.credibility as u8) & 0b111 | effect << 4;
-        if district.is_some() {
-            flags |= TELLS_DISTRICT;
+        let uncertain_days = fact.day.0.abs_diff(fact.earliest.0);
+        let mut flags = (fact.credibility as u8) & 0b111;
+        for (follows, bit) in [
+            (district.is_some(), TELLS_DISTRICT),
+            (effect != 0, HAS_EFFECT),
+            (uncertain_days != 0, IS_UNCERTAIN),
+            (fact.corrects.is_some(), CORRECTS),
+        ] {
+            if follows {
+                flags |= bit;
+            }
         }
         buffer.put(flags);
         buffer.put_all(fact.event_id.as_bytes());
         buffer.put_difference(fact.position.wrapping_sub(self.newest.position));
+        let micros = fact.recorded_at.0.wrapping_sub(self.newest.recorded_at.0);
+        buffer.put_difference(micros.cast_unsigned());
         let days = i64::from(fact.day.0) - i64::from(self.newest.day);
         buffer.put_difference(days.cast_unsigned());
+        if uncertain_days != 0 {
+            buffer.put_number(u64::from(uncertain_days));
+        }
         if claim_is_told(fact.event_type) {
             let claim = fact.claim.map_or(0, |claim| claim as i32 + 1);
             buffer.put_number(u64::from(claim.cast_unsigned()));
         }
-        for number in [district, argument, second].into_iter().flatten() {
+        let effect = (effect != 0).then_some(u32::from(effect));
+        for number in [district, fact.corrects, effect, argument, second]
+            .into_iter()
+            .flatten()
+        {
             buffer.put_number(u64::from(number));
         }
         self.extend(buffer.filled());
-        self.newest = self.newest.followed_by(fact.position, fact.day.0);
+        self.newest = self.newest.followed_by(fact);
+    }
+
+    /// The facts whose position is lower than this one, as they were packed when they were all.
+    pub(super) fn before(&self, position: u64) -> Self {
+        let mut iter = self.iter();
+        let mut next = iter.clone();
+        while next.next().is_some_and(|fact| fact.position < position) {
+            iter = next.clone();
+        }
+        let length = self.bytes.len().saturating_sub(iter.rest.0.len());
+        Self {
+            bytes: self.bytes.get(..length).unwrap_or_default().to_vec(),
+            newest: iter.newest,
+        }
     }
 
     /// How far the facts go now, for [`PackedFacts::truncate`].
@@ -158,12 +211,12 @@ impl PackedFacts {
         self.newest = mark.newest;
     }
 
-    fn push_text(&mut self, text: &str) {
+    fn push_text(&mut self, text: &[u8]) {
         let mut buffer = Buffer::default();
         buffer.put(TEXT);
         buffer.put_number(text.len() as u64);
         self.extend(buffer.filled());
-        self.extend(text.as_bytes());
+        self.extend(text);
     }
 
     /// Adds bytes. Room for more is made sparingly: most cases are short, and there are many.
@@ -177,10 +230,11 @@ impl PackedFacts {
 }
 
 impl Newest {
-    fn followed_by(self, position: u64, day: i32) -> Self {
+    fn followed_by(self, fact: &Fact) -> Self {
         Self {
-            position,
-            day,
+            position: fact.position,
+            recorded_at: fact.recorded_at,
+            day: fact.day.0,
             number: self.number.saturating_add(1),
         }
     }
@@ -193,6 +247,7 @@ impl fmt::Debug for PackedFacts {
 }
 
 /// The facts of a case, one by one.
+#[derive(Clone)]
 pub(super) struct Iter<'a> {
     rest: Reader<'a>,
     newest: Newest,
@@ -204,16 +259,22 @@ impl Iterator for Iter<'_> {
     fn next(&mut self) -> Option<Fact> {
         let mut code = self.rest.byte()?;
         while code == TEXT {
-            self.rest.text()?;
+            self.rest.bytes()?;
             code = self.rest.byte()?;
         }
         let event_type = event_type_of(code);
         let flags = self.rest.byte()?;
         let event_id = Uuid::from_bytes(*self.rest.array()?);
         let position = self.newest.position.wrapping_add(self.rest.difference()?);
+        let micros = self.rest.difference()?.cast_signed();
+        let recorded_at = Moment(self.newest.recorded_at.0.wrapping_add(micros));
         let days = self.rest.difference()?.cast_signed();
         let day = i32::try_from(i64::from(self.newest.day).checked_add(days)?).ok()?;
-        self.newest = self.newest.followed_by(position, day);
+        let earliest = if flags & IS_UNCERTAIN == 0 {
+            day
+        } else {
+            day.wrapping_sub_unsigned(self.rest.small()?)
+        };
         let claim = if claim_is_told(event_type) {
             let claim = i32::try_from(self.rest.number()?).ok()?;
             CaseStatus::try_from(claim.wrapping_sub(1)).ok()
@@ -225,16 +286,31 @@ impl Iterator for Iter<'_> {
         } else {
             NonZeroU32::new(self.rest.small()?)
         };
-        Some(Fact {
+        let corrects = if flags & CORRECTS == 0 {
+            None
+        } else {
+            Some(self.rest.small()?)
+        };
+        let effect = if flags & HAS_EFFECT == 0 {
+            Effect::None
+        } else {
+            self.rest.effect()?
+        };
+        let fact = Fact {
             position,
             event_id,
+            recorded_at,
             day: Day(day),
+            earliest: Day(earliest),
             event_type,
             credibility: Credibility::try_from(i32::from(flags & 0b111)).unwrap_or_default(),
             claim,
             district,
-            effect: self.rest.effect(flags >> 4)?,
-        })
+            effect,
+            corrects,
+        };
+        self.newest = self.newest.followed_by(&fact);
+        Some(fact)
     }
 }
 
@@ -243,26 +319,26 @@ fn claim_is_told(event_type: EventType) -> bool {
     lifecycle::row(event_type).is_some_and(|row| matches!(row.result, Outcome::AsSaid(_)))
 }
 
-/// A byte for an event type: its number within its hundred, and two bits for the hundred.
+/// A byte for an event type: where its hundred begins and its number in it.
 fn code_of(event_type: EventType) -> u8 {
     let number = event_type as i32;
-    if number == 0 {
-        return 0;
-    }
-    let code = (number / 100 - 1) * CODES_OF_A_HUNDRED + number % 100;
-    // A test holds every event type to it.
-    u8::try_from(code).unwrap_or_default()
+    let hundred = usize::try_from(number / 100 - 1).ok();
+    let begin = hundred.and_then(|hundred| CODES.get(hundred).copied());
+    // A test holds every event type to a code of its own.
+    let code = begin.and_then(|begin| u8::try_from(begin + number % 100).ok());
+    code.unwrap_or_default()
 }
 
 fn event_type_of(code: u8) -> EventType {
-    let (hundred, number) = (
-        i32::from(code) / CODES_OF_A_HUNDRED,
-        i32::from(code) % CODES_OF_A_HUNDRED,
-    );
-    EventType::try_from((hundred + 1) * 100 + number).unwrap_or_default()
+    let code = i32::from(code);
+    let hundreds = (1..).zip(CODES).take_while(|(_, begin)| *begin <= code);
+    let number = hundreds
+        .last()
+        .map(|(hundred, begin)| hundred * 100 + code - begin);
+    EventType::try_from(number.unwrap_or_default()).unwrap_or_default()
 }
 
-/// The number of an effect in four bits, and what it has beside it.
+/// The number of an effect, and what it has beside it.
 fn effect_parts(effect: Effect) -> (u8, Option<u32>, Option<u32>) {
     let enumeration = |number: i32| Some(number.cast_unsigned());
     match effect {
@@ -282,18 +358,23 @@ fn effect_parts(effect: Effect) -> (u8, Option<u32>, Option<u32>) {
         Effect::Void(fact) => (13, Some(fact), None),
         Effect::Close => (14, None, None),
         Effect::Unresolved => (15, None, None),
+        Effect::Retract(fact) => (16, Some(fact), None),
+        Effect::Kept(place) => (17, Some(place.get()), None),
+        Effect::MergedInto(place) => (18, Some(place.get()), None),
+        Effect::Unmerged(place) => (19, Some(place.get()), None),
     }
 }
 
-fn text_at(bytes: &[u8], place: usize) -> &str {
+fn bytes_at(bytes: &[u8], place: usize) -> &[u8] {
     let mut reader = Reader(bytes.get(place..).unwrap_or_default());
     match reader.byte() {
-        Some(TEXT) => reader.text().unwrap_or_default(),
-        _ => "",
+        Some(TEXT) => reader.bytes().unwrap_or_default(),
+        _ => &[],
     }
 }
 
 /// Bytes that are read from the front. None where they end too early.
+#[derive(Clone)]
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -331,16 +412,16 @@ impl<'a> Reader<'a> {
         Some((number >> 1) ^ (number & 1).wrapping_neg())
     }
 
-    fn text(&mut self) -> Option<&'a str> {
+    /// The bytes of a text.
+    fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.number()?).ok()?;
-        let (text, rest) = self.0.split_at_checked(length)?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok()
+        Some(bytes)
     }
 
-    fn effect(&mut self, number: u8) -> Option<Effect> {
-        Some(match number {
-            0 => Effect::None,
+    fn effect(&mut self) -> Option<Effect> {
+        Some(match self.small()? {
             1 => Effect::Category(LegalCategory::try_from(self.enumeration()?).ok()?),
             2 => Effect::ReleaseHold(self.small()? != 0),
             3 => Effect::Wishes(WishesOutcome::try_from(self.enumeration()?).ok()?),
@@ -358,6 +439,10 @@ impl<'a> Reader<'a> {
             12 => Effect::Resolve(self.small()?),
             13 => Effect::Void(self.small()?),
             14 => Effect::Close,
+            16 => Effect::Retract(self.small()?),
+            17 => Effect::Kept(NonZeroU32::new(self.small()?)?),
+            18 => Effect::MergedInto(NonZeroU32::new(self.small()?)?),
+            19 => Effect::Unmerged(NonZeroU32::new(self.small()?)?),
             _ => Effect::Unresolved,
         })
     }
@@ -367,8 +452,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The largest fact: 2 bytes, the event_id, and at most 6 numbers of at most 10 bytes.
-const FACT_BYTES_MAX: usize = 2 + 16 + 6 * 10;
+/// The largest fact: 2 bytes, the event_id, and at most 10 numbers of at most 10 bytes.
+const FACT_BYTES_MAX: usize = 2 + 16 + 10 * 10;
 
 /// The bytes of one fact, put together before they are added.
 struct Buffer {

@@ -36,14 +36,20 @@ fn effect() -> impl Strategy<Value = Effect> {
         any::<u32>().prop_map(Effect::Dispute),
         any::<u32>().prop_map(Effect::Resolve),
         any::<u32>().prop_map(Effect::Void),
+        any::<u32>().prop_map(Effect::Retract),
         Just(Effect::Close),
         Just(Effect::Unresolved),
+        place().prop_map(Effect::Kept),
+        place().prop_map(Effect::MergedInto),
+        place().prop_map(Effect::Unmerged),
     ]
 }
 
 prop_compose! {
     fn fact()(
         (position, event_id, day) in (any::<u64>(), any::<u128>(), any::<i32>()),
+        (recorded_at, days) in (any::<i64>(), prop_oneof![Just(0), any::<u32>()]),
+        corrects in proptest::option::of(any::<u32>()),
         (event_type, credibility, said) in (event_type(), credibility(), any::<bool>()),
         district in proptest::option::of(place()),
         effect in effect(),
@@ -56,12 +62,15 @@ prop_compose! {
         Fact {
             position,
             event_id: Uuid::from_u128(event_id),
+            recorded_at: Moment(recorded_at),
             day: Day(day),
+            earliest: Day(day.saturating_sub_unsigned(days)),
             event_type,
             credibility,
             claim,
             district,
             effect,
+            corrects,
         }
     }
 }
@@ -110,6 +119,7 @@ proptest! {
 fn every_event_type_has_a_code_of_its_own() {
     for event_type in event_type::ALL {
         assert_ne!(code_of(*event_type), TEXT);
+        assert_ne!(code_of(*event_type), 0);
         assert_eq!(event_type_of(code_of(*event_type)), *event_type);
     }
     assert_eq!(

@@ -5,6 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::lifecycle::document::{event_name as name, kind_name, status_name};
+use super::matter::Matter;
 use crate::wire::v1::{CaseKind, CaseStatus, Credibility, EventType};
 
 /// Why an event is not allowed in a case. Display says what was wrong and what would be right; it
@@ -68,12 +69,24 @@ pub enum Rejection {
         /// The event_id that it names.
         target: Uuid,
     },
-    /// A common event can't be verified or disputed, or the event no longer counts.
+    /// An event that concerns the record, or of another kind, can't be verified, disputed or
+    /// corrected.
     TargetNotApplicable {
         /// The event.
         event: EventType,
         /// What it names.
         target: EventType,
+    },
+    /// The named event no longer counts: it was corrected, retracted, or a reopening named it.
+    TargetNotStanding {
+        /// The event.
+        event: EventType,
+        /// Whether another event stands in its place.
+        stands: bool,
+        /// The type of the event that stands in its place, or else that took it away.
+        by: EventType,
+        /// The event_id of that.
+        by_event: Uuid,
     },
     /// The target already has this credibility.
     CredibilityUnchanged {
@@ -91,6 +104,36 @@ pub enum Rejection {
     NotTheClosingEvent {
         /// The event_id of the closing event.
         closing_event: Uuid,
+    },
+    /// The case is merged into another one, where the event belongs.
+    Merged {
+        /// The event.
+        event: EventType,
+        /// The case into which it is merged.
+        survivor: String,
+    },
+    /// A merge, or its end, is held by two cases, and is not taken back in one of them.
+    HeldByTwoCases {
+        /// The event.
+        event: EventType,
+        /// What it names.
+        target: EventType,
+    },
+    /// Of the events recorded since a merge not each is assigned.
+    NotAssigned {
+        /// The event that is named and does not count since the merge, or does and is not named.
+        event_id: Uuid,
+        /// Whether it is named.
+        is_named: bool,
+    },
+    /// What the event would bring or end is there already, or is not there.
+    Matter {
+        /// The event.
+        event: EventType,
+        /// What it names.
+        matter: Matter,
+        /// Whether that is there.
+        is_there: bool,
     },
 }
 
@@ -125,27 +168,60 @@ impl Rejection {
             Self::NoReleaseHold { .. } => "NO_RELEASE_HOLD",
             Self::TargetNotFound { .. } => "TARGET_EVENT_NOT_FOUND",
             Self::TargetNotApplicable { .. } => "TARGET_EVENT_NOT_APPLICABLE",
+            Self::TargetNotStanding { .. } => "TARGET_EVENT_NOT_STANDING",
             Self::CredibilityUnchanged { .. } => "CREDIBILITY_UNCHANGED",
             Self::DisputeNotOpen => "DISPUTE_NOT_OPEN",
             Self::NotClosed { .. } => "CASE_NOT_CLOSED",
             Self::NotTheClosingEvent { .. } => "NOT_THE_CLOSING_EVENT",
+            Self::Merged { .. } => "CASE_MERGED",
+            Self::HeldByTwoCases { .. } => "HELD_BY_TWO_CASES",
+            Self::NotAssigned { .. } => "EVENTS_NOT_ASSIGNED",
+            Self::Matter {
+                matter, is_there, ..
+            } => matter.reason(*is_there),
         }
     }
 
     /// The field of the event's payload that is at fault, where it is one.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::TargetNotFound { event, .. } | Self::TargetNotApplicable { event, .. } => {
-                Some(match event {
-                    EventType::CaseReopened => "case_reopened.closing_event_id",
-                    EventType::DisputeResolved => "dispute_resolved.dispute_event_id",
-                    EventType::EventDisputed => "event_disputed.target_event_id",
-                    _ => "verification_changed.target_event_id",
-                })
-            }
+            Self::TargetNotFound { event, .. }
+            | Self::TargetNotApplicable { event, .. }
+            | Self::TargetNotStanding { event, .. } => Some(match event {
+                EventType::CaseReopened => "case_reopened.closing_event_id",
+                EventType::DisputeResolved => "dispute_resolved.dispute_event_id",
+                EventType::EventDisputed => "event_disputed.target_event_id",
+                EventType::EventCorrected => "event_corrected.target_event_id",
+                EventType::EventRetracted => "event_retracted.target_event_id",
+                _ => "verification_changed.target_event_id",
+            }),
             Self::CredibilityUnchanged { .. } => Some("verification_changed.credibility"),
             Self::DisputeNotOpen => Some("dispute_resolved.dispute_event_id"),
             Self::NotTheClosingEvent { .. } => Some("case_reopened.closing_event_id"),
+            Self::Matter { event, matter, .. } => Some(matter.field(*event)),
+            Self::HeldByTwoCases { .. } => Some("event_retracted.target_event_id"),
+            Self::NotAssigned { .. } => Some("cases_unmerged.staying_event_ids"),
+            _ => None,
+        }
+    }
+
+    /// The event that should be named instead, or that took the named one away, with the name of
+    /// that fact.
+    pub fn named_instead(&self) -> Option<(&'static str, Uuid)> {
+        match self {
+            Self::NotTheClosingEvent { closing_event } => {
+                Some(("closing_event_id", *closing_event))
+            }
+            Self::TargetNotStanding {
+                stands, by_event, ..
+            } => {
+                let name = if *stands {
+                    "standing_event_id"
+                } else {
+                    "removed_by_event_id"
+                };
+                Some((name, *by_event))
+            }
             _ => None,
         }
     }
@@ -245,12 +321,34 @@ impl fmt::Display for Rejection {
             Self::TargetNotApplicable { event, target } => {
                 write!(
                     f,
-                    "{} can't name an event of type {} that concerns the record or no longer \
-                     counts",
+                    "{} can't name an event of type {}, which concerns the record",
                     name(*event),
                     name(*target)
                 )
             }
+            Self::TargetNotStanding {
+                event,
+                stands: true,
+                by_event,
+                ..
+            } => write!(
+                f,
+                "{} names an event that was corrected: {by_event} stands in its place, name that \
+                 one",
+                name(*event)
+            ),
+            Self::TargetNotStanding {
+                event,
+                by,
+                by_event,
+                ..
+            } => write!(
+                f,
+                "{} names an event that no longer counts: {} {by_event} took it away; where that \
+                 was wrong, retract that one first",
+                name(*event),
+                name(*by)
+            ),
             Self::CredibilityUnchanged { credibility } => {
                 write!(
                     f,
@@ -275,6 +373,42 @@ impl fmt::Display for Rejection {
                     "the event that closed the case is {closing_event}: name that one"
                 )
             }
+            Self::Merged { event, survivor } => write!(
+                f,
+                "{} is not allowed: the case is merged into case {survivor}; record it there",
+                name(*event)
+            ),
+            Self::HeldByTwoCases { event, target } => write!(
+                f,
+                "{} can't take back {}, which two cases hold: undo a merge by CasesUnmerged in \
+                 both, and merge anew by CasesMerged",
+                name(*event),
+                name(*target)
+            ),
+            Self::NotAssigned {
+                event_id,
+                is_named: false,
+            } => write!(
+                f,
+                "CasesUnmerged does not say where event {event_id} belongs, which was recorded \
+                 since the merge: name it among those that stay, or retract it first and record \
+                 it in the other case"
+            ),
+            Self::NotAssigned { event_id, .. } => write!(
+                f,
+                "CasesUnmerged names event {event_id}, which was not recorded here since the \
+                 merge, or no longer counts: name those alone that were and do"
+            ),
+            Self::Matter {
+                event,
+                matter,
+                is_there,
+            } => write!(
+                f,
+                "{} is not allowed: {}",
+                name(*event),
+                matter.words(*is_there)
+            ),
         }
     }
 }

@@ -1,20 +1,21 @@
 //! A case: its facts in the order recorded, and the image folded from them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::fact::{Effect, Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
+use super::fact::{Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
 use super::fold::Image;
-use super::lifecycle::{self, Outcome};
+use super::folded::{By, Folded, Placed, Successor, root};
+use super::kept;
+use super::lifecycle;
 use super::packed::{Mark, PackedFacts};
+use super::ties::Ties;
 use crate::wire::edtf::{self, Day, OccurredDays};
 use crate::wire::moment::Moment;
 use crate::wire::outline::RecordOutline;
 use crate::wire::v1::{
     self, Case, CaseKind, ContestedCause, Credibility, LegalCategory, Record, Standing,
-    case::Detail,
+    case::Detail, event::Payload,
 };
 
 /// A case, folded from its records.
@@ -24,41 +25,10 @@ use crate::wire::v1::{
 pub struct CaseState {
     case_id: Uuid,
     kind: CaseKind,
-    opened_at: Moment,
-    updated_at: Moment,
     facts: PackedFacts,
     #[serde(skip)]
     folded: Folded,
 }
-
-/// What is derived from the facts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Folded {
-    image: Image,
-    /// The day of the fact that comes last in the order of occurrence.
-    last: Option<Day>,
-    /// What few cases have; none where it is empty.
-    rare: Option<Box<Rare>>,
-}
-
-/// What few cases have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Rare {
-    /// The credibilities that facts have now, where later facts changed them.
-    verified: BTreeMap<FactIndex, Credibility>,
-    /// Facts that no longer count, since a reopening named them.
-    voided: BTreeSet<FactIndex>,
-    /// Facts whose dispute is open, in the order recorded.
-    disputes: Vec<FactIndex>,
-    /// Confirmed facts in places that the lifecycle does not allow, in the order of occurrence.
-    breaks: Vec<FactIndex>,
-}
-
-/// The days of an event whose date this version can't read.
-const ALWAYS: OccurredDays = OccurredDays {
-    earliest: Day::MIN,
-    latest: Day::MAX,
-};
 
 /// An event about to be taken into a case.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +52,6 @@ pub struct Arrival<'a> {
 pub struct Before {
     /// Its version.
     pub version: u64,
-    updated_at: Moment,
     facts: Mark,
 }
 
@@ -92,8 +61,6 @@ impl CaseState {
         Self {
             case_id,
             kind: CaseKind::Unspecified,
-            opened_at: Moment::default(),
-            updated_at: Moment::default(),
             facts: PackedFacts::default(),
             folded: Folded::default(),
         }
@@ -147,6 +114,12 @@ impl CaseState {
         self.facts.iter().any(|fact| fact.event_id == event_id)
     }
 
+    /// When the case was opened.
+    fn opened_at(&self) -> Moment {
+        let first = self.facts.iter().next();
+        first.map(|fact| fact.recorded_at).unwrap_or_default()
+    }
+
     /// Position of the record that opened the case.
     pub fn first_position(&self) -> Option<u64> {
         self.facts.iter().next().map(|fact| fact.position)
@@ -175,12 +148,12 @@ impl CaseState {
         let happening = Happening {
             position,
             event_id,
-            days: edtf::days(outline.occurred).unwrap_or(ALWAYS),
-            recorded_on: outline.recorded_at.day(),
+            days: edtf::days(outline.occurred).unwrap_or(OccurredDays::ALWAYS),
+            recorded_at: outline.recorded_at,
             credibility: outline.credibility,
             payload: outline.payload.as_deref(),
         };
-        self.take_happening(happening, outline.recorded_at, outline.organisation);
+        self.take_happening(happening, outline.organisation);
     }
 
     /// Takes in an event that was decided.
@@ -189,21 +162,15 @@ impl CaseState {
             position: arrival.position,
             event_id: arrival.event_id,
             days: arrival.days,
-            recorded_on: arrival.recorded_at.day(),
+            recorded_at: arrival.recorded_at,
             credibility: arrival.event.credibility(),
             payload: arrival.event.payload.as_ref(),
         };
-        self.take_happening(happening, arrival.recorded_at, arrival.organisation);
+        self.take_happening(happening, arrival.organisation);
     }
 
-    fn take_happening(
-        &mut self,
-        happening: Happening<'_>,
-        recorded_at: Moment,
-        organisation: &str,
-    ) {
+    fn take_happening(&mut self, happening: Happening<'_>, organisation: &str) {
         if self.facts.len() == 0 {
-            self.opened_at = recorded_at;
             self.facts = PackedFacts::of_organisation(organisation);
         }
         let known = self.folded.image;
@@ -217,7 +184,6 @@ impl CaseState {
         if self.kind == CaseKind::Unspecified {
             self.kind = lifecycle::kind_of(fact.event_type).unwrap_or_default();
         }
-        self.updated_at = recorded_at;
         let index = self.next_index();
         self.facts.push(&fact);
         if self.folded.takes_as_next(&fact) {
@@ -231,7 +197,6 @@ impl CaseState {
     pub fn before(&self) -> Before {
         Before {
             version: self.version(),
-            updated_at: self.updated_at,
             facts: self.facts.mark(),
         }
     }
@@ -241,7 +206,6 @@ impl CaseState {
         if before.version >= self.version() {
             return;
         }
-        self.updated_at = before.updated_at;
         self.facts.truncate(before.facts);
         if before.version == 0 {
             *self = Self::new(self.case_id);
@@ -249,35 +213,107 @@ impl CaseState {
         self.refold();
     }
 
+    /// The case as it was when the log ended before `position`; none where it did not exist yet.
+    pub fn known_at(&self, position: u64) -> Option<Self> {
+        if self.last_position()? < position {
+            return Some(self.clone());
+        }
+        let facts = self.facts.before(position);
+        facts.last_position()?;
+        let mut kinds = facts
+            .iter()
+            .filter_map(|fact| lifecycle::kind_of(fact.event_type));
+        let known = Self {
+            case_id: self.case_id,
+            kind: kinds.next().unwrap_or_default(),
+            facts,
+            folded: Folded::default(),
+        };
+        Some(known.restored())
+    }
+
+    /// How the case stood at the end of a day, by what is known of it: certainly, by the events that
+    /// must have happened by then; and possibly, by those that can have, where that differs.
+    pub fn standing_at(&self, day: Day) -> (Standing, Option<Standing>) {
+        self.told_at(day, Self::standing_by)
+    }
+
+    /// [`CaseState::standing_at`], as the read model shows the case.
+    pub fn to_case_at(&self, day: Day) -> (Case, Option<Case>) {
+        self.told_at(day, Self::to_case_by)
+    }
+
+    fn told_at<T: PartialEq>(
+        &self,
+        day: Day,
+        told: impl Fn(&Self, &Folded) -> T,
+    ) -> (T, Option<T>) {
+        let facts = self.facts();
+        if facts.iter().all(|fact| fact.day <= day) {
+            return (told(self, &self.folded), None);
+        }
+        let certainly = Folded::of_those(self.kind, &facts, By::Certainly(day));
+        let certainly = told(self, &certainly);
+        let is_uncertain = |fact: &Fact| fact.earliest <= day && day < fact.day;
+        if !facts.iter().any(is_uncertain) {
+            return (certainly, None);
+        }
+        let possibly = Folded::of_those(self.kind, &facts, By::Possibly(day));
+        let possibly = Some(told(self, &possibly)).filter(|possibly| *possibly != certainly);
+        (certainly, possibly)
+    }
+
     /// How the case stands.
     pub fn standing(&self) -> Standing {
-        let image = &self.folded.image;
+        self.standing_by(&self.folded)
+    }
+
+    fn standing_by(&self, folded: &Folded) -> Standing {
+        let image = &folded.image;
         let category = image.category.value().unwrap_or(LegalCategory::Unspecified);
         Standing {
             kind: self.kind.into(),
             reported: image.reported.into(),
             confirmed: image.confirmed.into(),
-            contested: self.contested_causes().next().is_some(),
+            contested: contested_causes(folded).next().is_some(),
             closed: image.is_closed(),
             category: category.into(),
             district: self.facts.text(image.district.value()).to_owned(),
             organisation: self.facts.organisation().to_owned(),
+            merged_into: self.merged_into(),
         }
     }
 
-    /// The case as the read model shows it.
+    /// The case as the read model shows it, as far as the case itself knows: what other cases say
+    /// of it is added by [`Ties::take_inverse`].
     pub fn to_case(&self) -> Case {
-        let image = &self.folded.image;
-        let closing = self.closing_fact();
+        self.to_case_by(&self.folded)
+    }
+
+    /// Those ties that stand are told as they are known, whatever the day: they concern the record.
+    fn to_case_by(&self, folded: &Folded) -> Case {
+        let mut case = self.to_case_without_ties_by(folded);
+        Ties::of(self).show_in(&mut case);
+        case
+    }
+
+    /// What is particular to the case's kind.
+    pub fn detail(&self) -> Option<Detail> {
+        self.to_case_without_ties_by(&self.folded).detail
+    }
+
+    fn to_case_without_ties_by(&self, folded: &Folded) -> Case {
+        let image = &folded.image;
+        let closing = image.closing_fact().and_then(|index| self.fact(index));
         Case {
             case_id: self.case_id.to_string(),
             version: self.version(),
-            standing: Some(self.standing()),
-            opened_at: Some(self.opened_at.into()),
-            updated_at: Some(self.updated_at.into()),
+            standing: Some(self.standing_by(folded)),
+            opened_at: Some(self.opened_at().into()),
+            updated_at: Some(self.facts.last_recorded_at().into()),
             first_position: self.first_position().unwrap_or_default(),
             last_position: self.last_position().unwrap_or_default(),
-            open_disputes: self
+            open_disputes: folded
                 .open_disputes()
                 .iter()
                 .filter_map(|index| Some(self.fact(*index)?.event_id.to_string()))
@@ -285,7 +321,7 @@ impl CaseState {
             closing_event_id: closing
                 .map(|fact| fact.event_id.to_string())
                 .unwrap_or_default(),
-            contested_causes: self.contested_causes().map(i32::from).collect(),
+            contested_causes: contested_causes(folded).map(i32::from).collect(),
             detail: match self.kind {
                 CaseKind::Detention => Some(Detail::DetentionDetail(v1::DetentionDetail {
                     release_hold: image.release_hold,
@@ -300,8 +336,14 @@ impl CaseState {
                     household_size: image.household_size,
                     members_returned: image.members_returned,
                 })),
-                CaseKind::Unspecified => None,
+                CaseKind::Inquiry => Some(Detail::InquiryDetail(self.inquiry_detail(folded))),
+                CaseKind::Agreement => Some(Detail::AgreementDetail(self.agreement_detail(folded))),
+                CaseKind::Consultation => {
+                    Some(Detail::ConsultationDetail(self.consultation_detail(folded)))
+                }
+                CaseKind::Site | CaseKind::Unspecified => None,
             },
+            ..Case::default()
         }
     }
 
@@ -310,9 +352,46 @@ impl CaseState {
         self.folded.credibility_changed_to(fact)
     }
 
-    /// Whether a fact no longer counts, since a reopening named it.
-    pub fn is_voided(&self, fact: FactIndex) -> bool {
-        self.folded.is_voided(fact)
+    /// The fact that took this one away: a correction, a retraction or a reopening; none while it
+    /// counts.
+    pub fn removed_by(&self, fact: FactIndex) -> Option<Fact> {
+        self.fact(self.folded.removed_by(fact)?)
+    }
+
+    /// The correction that stands in the place of a fact that no longer counts; none where nothing
+    /// does, or where the fact counts itself.
+    pub fn standing_instead_of(&self, fact: FactIndex) -> Option<Fact> {
+        match self.successor(fact) {
+            Successor::Stands(index) if index != fact => self.fact(index),
+            _ => None,
+        }
+    }
+
+    /// What stands in the place of a fact that no longer counts, or what took it away.
+    pub(super) fn successor(&self, fact: FactIndex) -> Successor {
+        self.folded.successor(&self.facts(), fact)
+    }
+
+    /// The facts that count, in the order recorded.
+    pub(super) fn counting_facts(&self) -> impl Iterator<Item = (FactIndex, Fact)> {
+        (0..)
+            .zip(self.facts.iter())
+            .filter(|(index, _)| self.folded.removed_by(*index).is_none())
+    }
+
+    /// What the facts add up to.
+    pub(super) fn folded(&self) -> &Folded {
+        &self.folded
+    }
+
+    /// Where the payload is kept by which the case is merged into another one, while it is.
+    pub(super) fn merge_place(&self) -> Option<TextPlace> {
+        self.folded.merged()
+    }
+
+    /// The payload that is kept at a place.
+    pub(super) fn kept_bytes(&self, place: TextPlace) -> &[u8] {
+        self.facts.kept(place)
     }
 
     /// The fact at an index.
@@ -335,14 +414,12 @@ impl CaseState {
     }
 
     pub(super) fn open_disputes(&self) -> &[FactIndex] {
-        let rare = self.folded.rare.as_deref();
-        rare.map_or(&[], |rare| &rare.disputes)
+        self.folded.open_disputes()
     }
 
     /// Confirmed facts in places that the lifecycle does not allow.
     pub(super) fn breaks(&self) -> &[FactIndex] {
-        let rare = self.folded.rare.as_deref();
-        rare.map_or(&[], |rare| &rare.breaks)
+        self.folded.breaks()
     }
 
     /// Whether a fact of this day, recorded now, comes last in the order of occurrence.
@@ -350,131 +427,35 @@ impl CaseState {
         self.folded.is_last_in_order(day)
     }
 
-    /// The standing facts in the order of occurrence, each with its credibility now.
-    pub(super) fn in_order(&self) -> Vec<(FactIndex, Fact, Credibility)> {
-        let mut order: Vec<_> = (0..)
-            .zip(self.facts.iter())
-            .filter_map(|(index, fact)| Some((index, fact, self.folded.credibility(index, &fact)?)))
-            .collect();
-        order.sort_by_key(|(index, fact, _)| (fact.day, *index));
-        order
+    /// The facts that count, in the order of occurrence, each with its credibility now.
+    pub(super) fn in_order(&self) -> Vec<Placed> {
+        self.folded.in_order(&self.facts())
+    }
+
+    /// The day on which the event was first recorded whose place a fact has.
+    pub(super) fn first_recorded_on(&self, fact: FactIndex) -> Day {
+        first_recorded_on(&self.facts, fact)
     }
 
     fn refold(&mut self) {
-        let mut folded = Folded::default();
-        let mut rare = Rare::default();
-        for fact in self.facts.iter() {
-            match fact.effect {
-                Effect::Verify(target, credibility) => {
-                    rare.verified.insert(target, credibility);
-                }
-                Effect::Void(target) => {
-                    rare.voided.insert(target);
-                }
-                _ => {}
-            }
-            folded.last = folded.last.max(Some(fact.day));
-        }
-        folded.rare = Some(Box::new(rare));
-        self.folded = folded;
-        for (index, fact, credibility) in self.in_order() {
-            self.folded.step(self.kind, index, &fact, credibility);
-        }
-        // Disputes are matters of the record: they open and end in the order recorded.
-        for (index, fact) in (0..).zip(self.facts.iter()) {
-            let credibility = self.folded.credibility(index, &fact);
-            self.folded.note_dispute(index, &fact, credibility);
-        }
-        self.folded.tidy();
-    }
-
-    fn contested_causes(&self) -> impl Iterator<Item = ContestedCause> {
-        [
-            (
-                !self.open_disputes().is_empty(),
-                ContestedCause::OpenDispute,
-            ),
-            (
-                self.folded.image.contradicted,
-                ContestedCause::ContradictedAllegation,
-            ),
-            (!self.breaks().is_empty(), ContestedCause::BrokenSequence),
-        ]
-        .into_iter()
-        .filter_map(|(holds, cause)| holds.then_some(cause))
+        self.folded = Folded::of(self.kind, &self.facts());
     }
 }
 
-impl Folded {
-    /// Whether a fact of this day, recorded now, comes last in the order of occurrence.
-    fn is_last_in_order(&self, day: Day) -> bool {
-        self.last.is_none_or(|last| day >= last)
-    }
-
-    /// Whether the next fact recorded is but one step on: it comes last in the order of occurrence
-    /// and changes nothing of those before it.
-    fn takes_as_next(&self, fact: &Fact) -> bool {
-        let changes_others = matches!(fact.effect, Effect::Verify(..) | Effect::Void(_));
-        !changes_others && self.is_last_in_order(fact.day)
-    }
-
-    fn take_next(&mut self, kind: CaseKind, index: FactIndex, fact: &Fact) {
-        self.note_dispute(index, fact, Some(fact.credibility));
-        self.last = Some(fact.day);
-        self.step(kind, index, fact, fact.credibility);
-        self.tidy();
-    }
-
-    fn step(&mut self, kind: CaseKind, index: FactIndex, fact: &Fact, credibility: Credibility) {
-        if self.image.step(kind, index, fact, credibility) {
-            self.rare_mut().breaks.push(index);
-        }
-    }
-
-    fn credibility_changed_to(&self, fact: FactIndex) -> Option<Credibility> {
-        self.rare.as_ref()?.verified.get(&fact).copied()
-    }
-
-    fn is_voided(&self, fact: FactIndex) -> bool {
-        let rare = self.rare.as_ref();
-        rare.is_some_and(|rare| rare.voided.contains(&fact))
-    }
-
-    /// The credibility that a fact has now; none where it no longer counts.
-    fn credibility(&self, index: FactIndex, fact: &Fact) -> Option<Credibility> {
-        if self.is_voided(index) {
-            return None;
-        }
-        Some(
-            self.credibility_changed_to(index)
-                .unwrap_or(fact.credibility),
-        )
-    }
-
-    fn note_dispute(&mut self, index: FactIndex, fact: &Fact, credibility: Option<Credibility>) {
-        match fact.effect {
-            Effect::Dispute(_) => self.rare_mut().disputes.push(index),
-            Effect::Resolve(dispute) => self.rare_mut().disputes.retain(|open| *open != dispute),
-            _ => {
-                let contests = lifecycle::row(fact.event_type)
-                    .is_some_and(|row| row.result == Outcome::Contests);
-                if contests && credibility == Some(Credibility::Confirmed) {
-                    self.rare_mut().disputes.push(index);
-                }
-            }
-        }
-    }
-
-    fn rare_mut(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
-    }
-
-    /// Gives back what holds nothing, so that equal cases are equal.
-    fn tidy(&mut self) {
-        if self.rare.as_deref() == Some(&Rare::default()) {
-            self.rare = None;
-        }
-    }
+fn contested_causes(folded: &Folded) -> impl Iterator<Item = ContestedCause> {
+    [
+        (
+            !folded.open_disputes().is_empty(),
+            ContestedCause::OpenDispute,
+        ),
+        (
+            folded.image.contradicted,
+            ContestedCause::ContradictedAllegation,
+        ),
+        (!folded.breaks().is_empty(), ContestedCause::BrokenSequence),
+    ]
+    .into_iter()
+    .filter_map(|(holds, cause)| holds.then_some(cause))
 }
 
 /// A case that takes an event in.
@@ -489,8 +470,16 @@ impl Surroundings for Taking<'_> {
         index_of(self.facts, event_id)
     }
 
+    fn first_recorded_on(&self, index: FactIndex) -> Day {
+        first_recorded_on(self.facts, index)
+    }
+
     fn intern(&mut self, text: &str) -> Option<TextPlace> {
         self.facts.intern(text, self.known.texts())
+    }
+
+    fn keep(&mut self, payload: &Payload) -> Option<TextPlace> {
+        self.facts.keep(&kept::encoded(payload))
     }
 }
 
@@ -501,4 +490,11 @@ fn index_of(facts: &PackedFacts, event_id: &str) -> Option<FactIndex> {
         .zip(facts.iter())
         .filter_map(|(index, fact)| (fact.event_id == event_id).then_some(index))
         .last()
+}
+
+fn first_recorded_on(facts: &PackedFacts, fact: FactIndex) -> Day {
+    let facts: Vec<_> = facts.iter().collect();
+    let first = usize::try_from(root(&facts, fact)).ok();
+    let first = first.and_then(|first| facts.get(first));
+    first.map_or(Day::MAX, |first| first.recorded_at.day())
 }

@@ -120,9 +120,8 @@ impl Reply {
                 let _ = sender.send(verdict);
             }
             Some(Recipient::Channel { inbox, index }) => {
-                if inbox.put(index, Some(verdict)) {
-                    woken.0.push(inbox);
-                }
+                let is_first = inbox.put(index, Some(verdict));
+                woken.0.extend(is_first.then_some(inbox));
             }
             None => {}
         }

@@ -147,7 +147,11 @@ async fn send(
 
 /// The position of the first record that was recorded at or after `time`; the head where there is
 /// none. The times of recording never run backwards, so that halving finds it.
-fn first_recorded_from(log: &dyn Log, head: u64, time: Timestamp) -> Result<u64, Failure> {
+pub(super) fn first_recorded_from(
+    log: &dyn Log,
+    head: u64,
+    time: Timestamp,
+) -> Result<u64, Failure> {
     let (mut from, mut until) = (0, head);
     while from < until {
         let middle = from.midpoint(until);

@@ -1,5 +1,7 @@
 //! CaseService: submissions in, cases and their history out.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use prost::Message;
@@ -8,22 +10,23 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::Shared;
-use super::call::{PAGE_BYTES_MAX, answer, blocking, recorder, refuse};
-use super::history;
+use super::as_of::{self, Time};
+use super::call::{PAGE_BYTES_MAX, answer, blocking, recorder, refuse, violation};
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
 use super::submit_stream;
-use crate::domain::CaseState;
+use super::{compare, coverage, history};
+use crate::domain::{CaseState, Ties};
+use crate::view::CaseList;
+use crate::wire::limits::PAGE_SIZE_MAX;
 use crate::wire::v1::case_service_server::CaseService;
 use crate::wire::v1::{
-    GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest, GetCaseResponse,
-    ListCasesRequest, ListCasesResponse, SubmitEventsRequest, SubmitEventsResponse,
-    SubmitStreamRequest, SubmitStreamResponse,
+    Case, CaseKind, CompareCasesRequest, CompareCasesResponse, GetAgreementCoverageRequest,
+    GetAgreementCoverageResponse, GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest,
+    GetCaseResponse, ListCasesRequest, ListCasesResponse, SubmitEventsRequest,
+    SubmitEventsResponse, SubmitStreamRequest, SubmitStreamResponse,
 };
 use crate::wire::validate::{self, CaseFilter, PageScope};
-
-/// How many cases are taken out of the views at once.
-const CASES_AT_ONCE: usize = 4_096;
 
 /// The service; all its state is shared with the others.
 #[derive(Debug)]
@@ -73,11 +76,56 @@ impl CaseService for Cases {
         request: Request<GetCaseRequest>,
     ) -> Result<Response<GetCaseResponse>, Status> {
         answer("GetCase", async {
-            let (case, position) = find(&self.shared, &request.into_inner().case_id)?;
+            let GetCaseRequest { case_id, as_of } = request.into_inner();
+            let as_of = validate::as_of("as_of", as_of)?;
+            let (case, head) = find(&self.shared, &case_id)?;
+            let time = as_of::resolve(&self.shared, head, &as_of).await?;
+            let known = time.known(&case);
+            let known = known.ok_or_else(|| Failure::case_not_found(case.case_id()))?;
+            let (mut shown, mut possible_case) = as_of::to_case(&known, time.true_at);
+            let ties = self.ties(&known, time);
+            if let Some(possible) = &mut possible_case {
+                ties.clone().show_in(possible);
+            }
+            ties.show_in(&mut shown);
             Ok(GetCaseResponse {
-                case: Some(case.to_case()),
-                position,
+                case: Some(shown),
+                position: time.position,
+                possible_case,
             })
+        })
+        .await
+    }
+
+    async fn get_agreement_coverage(
+        &self,
+        request: Request<GetAgreementCoverageRequest>,
+    ) -> Result<Response<GetAgreementCoverageResponse>, Status> {
+        let shared = Arc::clone(&self.shared);
+        answer("GetAgreementCoverage", async move {
+            let request = request.into_inner();
+            let field = "agreement_case_id";
+            let agreement_id = validate::uuid(field, &request.agreement_case_id)?;
+            let as_of = validate::as_of("as_of", request.as_of)?;
+            if as_of.true_at.is_some() {
+                let description =
+                    "is not told of coverage, which is by what was known; leave it out";
+                return Err(violation("as_of.true_at", description).into());
+            }
+            let (agreement, head) = find(&shared, &request.agreement_case_id)?;
+            let time = as_of::resolve(&shared, head, &as_of).await?;
+            let agreement = time.known(&agreement).map(Cow::into_owned);
+            let agreement = agreement.ok_or_else(|| Failure::case_not_found(agreement_id))?;
+            if agreement.kind() != CaseKind::Agreement {
+                return Err(violation(field, "is the case of no agreement").into());
+            }
+            let (cases, put) = {
+                let views = shared.ledger.views();
+                (views.cases().clone(), views.covered_by(agreement_id))
+            };
+            let put: HashSet<_> = put.iter().map(|case| case.case_id()).collect();
+            let cases_max = if request.with_cases { PAGE_SIZE_MAX } else { 0 };
+            blocking(move || coverage::count(&cases, time, &agreement, &put, cases_max)).await
         })
         .await
     }
@@ -92,11 +140,48 @@ impl CaseService for Cases {
                 page_size,
                 page_token,
                 filter,
+                as_of,
             } = request.into_inner();
             let filter = validate::case_filter("filter", filter)?;
             let size = validate::page_size("page_size", page_size)?;
-            let begin = validate::page_token("page_token", &page_token, filter.page_scope())?;
-            blocking(move || list_page(&shared, &filter, begin, size)).await
+            let as_of = validate::as_of("as_of", as_of)?;
+            let scope = filter.page_scope().and(&as_of.encoded);
+            let begin = validate::page_token("page_token", &page_token, scope)?;
+            let at = shared.cases();
+            let time = as_of::resolve(&shared, at.position, &as_of).await?;
+            blocking(move || list_page(&at.cases, time, &filter, scope, begin, size)).await
+        })
+        .await
+    }
+
+    async fn compare_cases(
+        &self,
+        request: Request<CompareCasesRequest>,
+    ) -> Result<Response<CompareCasesResponse>, Status> {
+        let shared = Arc::clone(&self.shared);
+        answer("CompareCases", async move {
+            let CompareCasesRequest {
+                from,
+                to,
+                filter,
+                page_size,
+                page_token,
+            } = request.into_inner();
+            let from = validate::as_of("from", from)?;
+            let to = validate::as_of("to", to)?;
+            let filter = validate::case_filter("filter", filter)?;
+            let size = validate::page_size("page_size", page_size)?;
+            let scope = filter.page_scope().and(&from.encoded).and(&to.encoded);
+            let begin = validate::page_token("page_token", &page_token, scope)?;
+            let at = shared.cases();
+            let from = as_of::resolve(&shared, at.position, &from).await?;
+            let to = as_of::resolve(&shared, at.position, &to).await?;
+            if to.position < from.position {
+                let description = "is known earlier than from; give the earlier report first";
+                return Err(violation("to", description).into());
+            }
+            let times = (from, to);
+            blocking(move || compare::page(&at.cases, times, &filter, scope, begin, size)).await
         })
         .await
     }
@@ -122,6 +207,20 @@ impl CaseService for Cases {
     }
 }
 
+impl Cases {
+    /// What binds a case to others as it was known at a time, at both ends.
+    fn ties(&self, case: &CaseState, time: Time) -> Ties {
+        let mut ties = Ties::of(case);
+        let others = self.shared.ledger.views().linked_with(case.case_id());
+        for other in &others {
+            if let Some(known) = time.known(other) {
+                ties.take_inverse(case.case_id(), &known);
+            }
+        }
+        ties
+    }
+}
+
 /// The case of an identifier, and the position of the views.
 fn find(shared: &Shared, case_id: &str) -> Result<(Arc<CaseState>, u64), Failure> {
     let case_id: Uuid = validate::uuid("case_id", case_id)?;
@@ -132,45 +231,40 @@ fn find(shared: &Shared, case_id: &str) -> Result<(Arc<CaseState>, u64), Failure
     Ok((Arc::clone(case), views.position()))
 }
 
-/// The page of the cases that match, from the place `begin` in the order of opening on. The views
-/// are let go between one portion of cases and the next; a case keeps its place for ever.
-fn list_page(shared: &Shared, filter: &CaseFilter, begin: u64, size: usize) -> ListCasesResponse {
-    let mut page = ListCasesResponse::default();
+/// The page of the cases that match as they were at a time, from the place `begin` in the order of
+/// opening on; a case keeps its place for ever. Those that were known then are the first.
+fn list_page(
+    cases: &CaseList,
+    time: Time,
+    filter: &CaseFilter,
+    scope: PageScope,
+    begin: u64,
+    size: usize,
+) -> ListCasesResponse {
+    let mut page = ListCasesResponse {
+        position: time.position,
+        ..ListCasesResponse::default()
+    };
     let mut bytes: usize = 0;
-    let mut place = begin;
-    loop {
-        let (portion, position) = portion(shared, place);
-        if place == begin {
-            page.position = position;
+    let first = usize::try_from(begin).unwrap_or(usize::MAX);
+    for (place, case) in (begin..).zip(cases.iter().skip(first)) {
+        if case.first_position() >= Some(time.position) {
+            break;
         }
-        if portion.is_empty() {
-            return page;
+        let Some(seen) = time.see(case) else { continue };
+        let mut standings = seen.standings();
+        if !standings.any(|standing| filter.matches(case.case_id(), standing)) {
+            continue;
         }
-        for case in portion {
-            if filter.matches(case.case_id(), &case.standing()) {
-                if page.cases.len() >= size || bytes >= PAGE_BYTES_MAX {
-                    page.next_page_token = filter.page_scope().token(place);
-                    return page;
-                }
-                let case = case.to_case();
-                bytes = bytes.saturating_add(case.encoded_len());
-                page.cases.push(case);
-            }
-            place = place.saturating_add(1);
+        if page.cases.len() >= size || bytes >= PAGE_BYTES_MAX {
+            page.next_page_token = scope.token(place);
+            break;
         }
+        let (case, possible) = seen.to_case();
+        bytes = bytes.saturating_add(case.encoded_len());
+        bytes = bytes.saturating_add(possible.as_ref().map_or(0, Case::encoded_len));
+        page.cases.push(case);
+        page.possible_cases.extend(possible);
     }
-}
-
-/// The next cases from a place on, and the position of the views.
-fn portion(shared: &Shared, place: u64) -> (Vec<Arc<CaseState>>, u64) {
-    let views = shared.ledger.views();
-    let place = usize::try_from(place).unwrap_or(usize::MAX);
-    let cases = views
-        .cases()
-        .iter()
-        .skip(place)
-        .take(CASES_AT_ONCE)
-        .cloned()
-        .collect();
-    (cases, views.position())
+    page
 }

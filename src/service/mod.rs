@@ -14,11 +14,14 @@
 
 mod admin;
 mod arrival;
+mod as_of;
 mod audit;
 mod call;
 mod case;
 mod changes;
+mod compare;
 mod connection;
+mod coverage;
 mod history;
 mod monitor;
 mod oversize;

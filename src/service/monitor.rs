@@ -8,17 +8,21 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
+use super::as_of::{self, Time};
 use super::call::{answer, blocking, only_true, refuse, violation};
 use super::changes::Changes;
 use super::status::Failure;
 use super::stream::{Answers, Heartbeat, Outlet, READ_BYTES_MAX, Reader, Stop};
-use super::summary::summarise;
+use super::summary::{summarise, summarise_each};
 use super::watch::{Answer, Watch};
 use super::{CasesAt, Shared};
 use crate::wire::encoded::Encoded;
 use crate::wire::v1::monitor_service_server::MonitorService;
 use crate::wire::v1::watch_status_request::Start;
-use crate::wire::v1::{GetSummaryRequest, GetSummaryResponse, WatchMode, WatchStatusRequest};
+use crate::wire::v1::{
+    GetSummaryRequest, GetSummaryResponse, GetSummarySeriesRequest, GetSummarySeriesResponse,
+    SeriesClock, SummaryPoint, WatchMode, WatchStatusRequest,
+};
 use crate::wire::validate;
 
 /// The most bytes of blocks that a watcher reads at once who wants only the latest change of each
@@ -76,8 +80,83 @@ impl MonitorService for Monitor {
     ) -> Result<Response<GetSummaryResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("GetSummary", async move {
-            let filter = validate::case_filter("filter", request.into_inner().filter)?;
-            blocking(move || summarise(shared.cases(), &filter)).await
+            let GetSummaryRequest { filter, as_of } = request.into_inner();
+            let filter = validate::case_filter("filter", filter)?;
+            let as_of = validate::as_of("as_of", as_of)?;
+            let at = shared.cases();
+            let time = as_of::resolve(&shared, at.position, &as_of).await?;
+            blocking(move || {
+                let mut summary = summarise(&at.cases, time, &filter);
+                summary.recorded_at = if time.position == at.position {
+                    at.recorded_at
+                } else {
+                    as_of::recorded_before(shared.ledger.log().as_ref(), time.position)?
+                };
+                Ok(summary)
+            })
+            .await?
+        })
+        .await
+    }
+
+    async fn get_summary_series(
+        &self,
+        request: Request<GetSummarySeriesRequest>,
+    ) -> Result<Response<GetSummarySeriesResponse>, Status> {
+        let shared = Arc::clone(&self.shared);
+        answer("GetSummarySeries", async move {
+            let GetSummarySeriesRequest {
+                filter,
+                first_month,
+                last_month,
+                clock,
+                as_of,
+            } = request.into_inner();
+            let filter = validate::case_filter("filter", filter)?;
+            let months = validate::months(&first_month, &last_month)?;
+            let as_of = validate::as_of("as_of", as_of)?;
+            let clock = SeriesClock::try_from(clock).unwrap_or_default();
+            if as_of.true_at.is_some() {
+                let description = "is the end of each month; leave it out";
+                return Err(violation("as_of.true_at", description).into());
+            }
+            if clock == SeriesClock::Known && as_of.known_at.is_some() {
+                let description = "is the end of each month; leave it out";
+                return Err(violation("as_of", description).into());
+            }
+            let at = shared.cases();
+            let now = as_of::resolve(&shared, at.position, &as_of).await?;
+            blocking(move || {
+                let times = months.iter().map(|month| match clock {
+                    SeriesClock::Unspecified => {
+                        let description =
+                            "is missing; give SERIES_CLOCK_TRUE or SERIES_CLOCK_KNOWN";
+                        Err(violation("clock", description).into())
+                    }
+                    SeriesClock::True => Ok(Time {
+                        true_at: Some(month.last),
+                        ..now
+                    }),
+                    SeriesClock::Known => {
+                        let log = shared.ledger.log().as_ref();
+                        let after = month.last.plus(1);
+                        let position = as_of::first_recorded_on(log, at.position, after)?;
+                        Ok(Time { position, ..now })
+                    }
+                });
+                let times = times.collect::<Result<Vec<_>, Failure>>()?;
+                let summaries = summarise_each(&at.cases, &times, &filter);
+                let points = months.iter().zip(summaries);
+                Ok(GetSummarySeriesResponse {
+                    points: points
+                        .map(|(month, summary)| SummaryPoint {
+                            month: month.first.month(),
+                            summary: Some(summary),
+                        })
+                        .collect(),
+                })
+            })
+            .await?
         })
         .await
     }

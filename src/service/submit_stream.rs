@@ -160,9 +160,9 @@ impl AtWork {
 
     /// Moves the answers from the front on over that are there.
     fn drain_settled(&mut self, answered: &mut Vec<SubmitStreamResponse>) {
-        while let Some(item) = self
-            .items
-            .pop_front_if(|item| matches!(item.state, State::Settled(_)))
+        let is_settled = |item: &Item| matches!(item.state, State::Settled(_));
+        while self.items.front().is_some_and(is_settled)
+            && let Some(item) = self.items.pop_front()
         {
             let index = self.first_index;
             self.first_index = index.saturating_add(1);

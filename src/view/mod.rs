@@ -13,6 +13,7 @@
 mod case_list;
 mod hash;
 mod ids;
+mod mentions;
 mod snapshot;
 mod table;
 
@@ -32,6 +33,7 @@ use crate::wire::v1::{EventType, Record};
 pub use case_list::CaseList;
 use hash::IdHasher;
 use ids::{PlaceTable, RequestTable};
+use mentions::Mentions;
 pub use snapshot::{Restored, SnapshotError, SnapshotFile};
 
 /// What the log adds up to, up to a position.
@@ -44,6 +46,7 @@ pub struct Views {
     case_ids: PlaceTable,
     event_ids: PlaceTable,
     request_ids: RequestTable,
+    mentions: Mentions,
     unknown_records: u64,
 }
 
@@ -83,6 +86,23 @@ impl Views {
     /// A case, where it exists.
     pub fn case(&self, case_id: Uuid) -> Option<&Arc<CaseState>> {
         self.cases.get(self.place_of(case_id)?)
+    }
+
+    /// The other cases that say, or once said, something of how this case and they belong together.
+    pub fn linked_with(&self, case_id: Uuid) -> Vec<Arc<CaseState>> {
+        self.at_places(self.mentions.linked(case_id))
+    }
+
+    /// The cases that are, or once were, put under a clause of this agreement one by one.
+    pub fn covered_by(&self, agreement: Uuid) -> Vec<Arc<CaseState>> {
+        self.at_places(self.mentions.covered(agreement))
+    }
+
+    fn at_places(&self, places: &[usize]) -> Vec<Arc<CaseState>> {
+        let places = places.iter();
+        places
+            .filter_map(|place| self.cases.get(*place).cloned())
+            .collect()
     }
 
     /// All cases in the order in which they were opened; a case keeps its place for ever.
@@ -165,6 +185,9 @@ impl Views {
         });
         if let Some(case) = self.cases.get_mut(place) {
             Arc::make_mut(case).fold_outline(position, event_id, record);
+            if let Some(fact) = case.newest_that_mentions(record.event_type) {
+                self.mentions.note(place, case, &fact);
+            }
         }
         self.event_ids.insert(self.hasher.hash(event_id), place);
         if record.submission_index == 0 {
@@ -189,6 +212,7 @@ impl Views {
             for fact in case.facts_since(earlier) {
                 self.event_ids
                     .insert(self.hasher.hash(fact.event_id), place);
+                self.mentions.note(place, case, &fact);
             }
             match self.cases.get_mut(place) {
                 Some(known) => Arc::clone_from(known, case),
@@ -204,6 +228,17 @@ impl Views {
         }
         self.recorded_at = committed.recorded_at;
         self.position = committed.position;
+    }
+
+    /// Finds all mentions anew, where the cases came from elsewhere than from records.
+    fn find_mentions(&mut self) {
+        let mut mentions = Mentions::default();
+        for (place, case) in self.cases.iter().enumerate() {
+            for fact in case.facts_since(None) {
+                mentions.note(place, case, &fact);
+            }
+        }
+        self.mentions = mentions;
     }
 
     fn place_of(&self, case_id: Uuid) -> Option<usize> {

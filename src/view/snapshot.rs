@@ -31,7 +31,7 @@ use super::{CaseList, Views};
 use crate::domain::CaseState;
 use crate::wire::moment::Moment;
 
-const MAGIC: &[u8] = b"casetrail views 2\n";
+const MAGIC: &[u8] = b"casetrail views 3\n";
 
 /// Number of cases in a frame.
 const FRAME_CASES: usize = 1_024;
@@ -272,6 +272,7 @@ fn assemble(shares: Vec<Share>) -> Result<Restored, SnapshotError> {
     if end.frames.checked_add(1) != Some(frames) || views.cases.len() as u64 != header.cases {
         return Err(SnapshotError::Damaged);
     }
+    views.find_mentions();
     views.position = header.position;
     views.recorded_at = header.recorded_at;
     views.unknown_records = header.unknown_records;

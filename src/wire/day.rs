@@ -58,6 +58,13 @@ impl Day {
         Self(self.0.saturating_add(days)).within_calendar()
     }
 
+    /// The month in which it lies, as YYYY-MM.
+    pub fn month(self) -> String {
+        let mut text = self.to_string();
+        text.truncate(7);
+        text
+    }
+
     fn within_calendar(self) -> Self {
         self.clamp(Self::MIN, Self::MAX)
     }

@@ -34,6 +34,14 @@ pub struct OccurredDays {
     pub latest: Day,
 }
 
+impl OccurredDays {
+    /// Any day that there is.
+    pub const ALWAYS: Self = Self {
+        earliest: Day::MIN,
+        latest: Day::MAX,
+    };
+}
+
 /// What is wrong with a date. It never holds the text itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EdtfError {

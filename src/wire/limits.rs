@@ -1,5 +1,6 @@
 //! Every limit on what is sent, stored and queued, in one place; README repeats them.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Length of an encoded event, in bytes: 16 KiB. Payloads hold codes and references alone, so that
@@ -26,6 +27,10 @@ pub const REQUEST_FIELDS_MAX: usize = 200_000;
 pub const PAGE_SIZE_MAX: usize = 1_000;
 /// Number of items of a page where page_size is 0.
 pub const PAGE_SIZE_DEFAULT: usize = 100;
+/// Number of months of a series of counts.
+pub const SERIES_MONTHS_MAX: usize = 120;
+/// Number of events that are named of one case between two reports.
+pub const COMPARED_EVENTS_MAX: usize = 1_000;
 /// Number of values of one list of a filter.
 pub const FILTER_VALUES_MAX: usize = 1_000;
 
@@ -53,6 +58,16 @@ pub const DISTRICT_LENGTH_MAX: usize = 16;
 pub const HOUSEHOLD_MEMBERS_MAX: u32 = 1_000;
 /// Number of labels into which remains are split at once; there is at least one.
 pub const SPLIT_LABELS_MAX: usize = 100;
+/// Number of parties of an agreement or a consultation; there is at least one.
+pub const PARTIES_MAX: usize = 16;
+/// Number of clauses that an agreement is signed with; there is at least one.
+pub const CLAUSES_MAX: usize = 64;
+/// Number of rules that put cases under one clause.
+pub const CLAUSE_RULES_MAX: usize = 16;
+/// Years that a plan of consultations can have.
+pub const PLAN_YEARS: RangeInclusive<u32> = 1900..=2199;
+/// Number of later events that one undoing of a merge assigns.
+pub const STAYING_EVENTS_MAX: usize = 400;
 /// Number of violations that one refusal tells; checking ends there.
 pub const VIOLATIONS_MAX: usize = 32;
 /// By how many days an event may lie ahead of the day of recording, since the day has already

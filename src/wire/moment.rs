@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::edtf::Day;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// A moment of recording, in microseconds since 1970-01-01 UTC.
 #[derive(
@@ -14,6 +15,11 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 pub struct Moment(pub i64);
 
 impl Moment {
+    /// The moment at which a day begins, in UTC.
+    pub fn at_start_of(day: Day) -> Self {
+        Self(i64::from(day.0).saturating_mul(SECONDS_PER_DAY * MICROS_PER_SECOND))
+    }
+
     /// The day of the moment, in UTC.
     pub fn day(self) -> Day {
         Day::from_timestamp(&self.into())

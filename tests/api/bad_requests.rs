@@ -242,6 +242,7 @@ async fn a_bad_page_is_refused_with_its_field() {
         page_size,
         page_token: page_token.to_owned(),
         filter,
+        as_of: None,
     };
     let history = |case_id: &str, page_size, page_token: &str| v1::GetCaseHistoryRequest {
         case_id: case_id.to_owned(),
@@ -305,6 +306,7 @@ async fn a_bad_page_is_refused_with_its_field() {
     }
     let get = |case_id: &str| v1::GetCaseRequest {
         case_id: case_id.to_owned(),
+        as_of: None,
     };
     let refused = cases.get_case(get(MARKER)).await.unwrap_err();
     check_invalid("no UUID", &refused, &["case_id"]);
@@ -358,6 +360,7 @@ async fn a_bad_filter_start_or_mode_is_refused_with_its_field() {
     check_invalid("ListCases", &refused, &fields);
     let summary = v1::GetSummaryRequest {
         filter: filter.clone(),
+        as_of: None,
     };
     let refused = client.monitor().get_summary(summary).await.unwrap_err();
     check_invalid("GetSummary", &refused, &fields);

@@ -12,6 +12,7 @@ use casetrail::wire::v1::{EventType, RebuildViewsRequest};
 use tempfile::TempDir;
 
 use crate::harness::{Client, Server};
+use crate::together::supporting_kinds_and_ties;
 use crate::truth;
 
 /// What the records fold to, by a fold of the test's own from a replay over the socket.
@@ -69,6 +70,9 @@ async fn a_replay_the_running_the_rebuilt_and_the_restarted_views_have_one_diges
     );
     assert_eq!(status.digest, half, "restarted from the snapshot");
     server.client.record_as("relief", second.to_vec()).await;
+    // The sample is of the three main kinds.
+    let others = supporting_kinds_and_ties();
+    server.client.record_as("relief", others).await;
     let whole = agreed_digest(&server.client).await;
     let records = truth::records(&server.client).await;
     let whole_head = records.len() as u64;

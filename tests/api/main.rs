@@ -17,6 +17,7 @@ mod support;
 
 mod bad_input;
 mod bad_requests;
+mod clocks;
 mod digest;
 mod harness;
 mod malformed;
@@ -27,8 +28,10 @@ mod reading;
 mod reflection;
 mod refused;
 mod replaying;
+mod reports;
 mod resume;
 mod silent;
 mod stalled;
+mod together;
 mod truth;
 mod watching;

@@ -12,7 +12,7 @@ use casetrail::wire::v1::{
 use tempfile::TempDir;
 
 use crate::harness::{Client, Server};
-use crate::support::{event_with, submission_of, valid_event};
+use crate::support::{event_with, replacement, submission_of, valid_event};
 use crate::truth;
 
 fn submission_to(case_id: &str, events: Vec<v1::Event>) -> v1::SubmitEventsRequest {
@@ -120,7 +120,7 @@ async fn histories_are_the_records_of_the_case_whatever_the_size_of_the_pages() 
             .collect();
         assert_eq!(told, expected);
         assert_eq!(history(&server.client, case_id, 3).await, entries);
-        // What a verification or a reopening names is marked so, and nothing else is.
+        // What a verification, a reopening, a correction or a retraction names is marked so, and nothing else is.
         let mut credibilities = BTreeMap::new();
         let mut voids = BTreeSet::new();
         for (_, record) in &expected {
@@ -130,6 +130,12 @@ async fn histories_are_the_records_of_the_case_whatever_the_size_of_the_pages() 
                 }
                 Payload::CaseReopened(it) => {
                     voids.insert(it.closing_event_id.clone());
+                }
+                Payload::EventCorrected(it) => {
+                    voids.insert(it.target_event_id.clone());
+                }
+                Payload::EventRetracted(it) => {
+                    voids.insert(it.target_event_id.clone());
                 }
                 _ => {}
             }
@@ -208,8 +214,72 @@ async fn a_history_tells_what_later_events_made_of_an_event() {
     server.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_tells_what_took_an_event_away_why_by_whom_and_what_stands_in_its_place() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path()).await;
+    let (alleged, rumour) = (valid_event(E::DetentionAlleged), valid_event(E::Released));
+    let correct = |target: &v1::Event, event: v1::Event| {
+        event_with(Payload::EventCorrected(Box::new(v1::EventCorrected {
+            target_event_id: target.event_id.clone(),
+            replacement: Some(Box::new(replacement(event))),
+            reason: v1::CorrectionReason::SourceCorrected.into(),
+        })))
+    };
+    let retract = |target: &v1::Event| {
+        event_with(Payload::EventRetracted(v1::EventRetracted {
+            target_event_id: target.event_id.clone(),
+            reason: v1::RetractionReason::SourceWithdrew.into(),
+        }))
+    };
+    let first = correct(&alleged, valid_event(E::DetentionAcknowledged));
+    let second = correct(&first, valid_event(E::DetentionAlleged));
+    let retraction = retract(&rumour);
+    let events = [&alleged, &rumour, &first, &second, &retraction];
+    let submission = submission_of(events.into_iter().cloned().collect());
+    let case_id = submission.changes[0].case_id.clone();
+    server.client.record_as("relief", [submission]).await;
+    let entries = history(&server.client, &case_id, 2).await;
+    let told: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            assert_eq!(entry.voided, entry.removal.is_some());
+            let removal = entry.removal.as_ref()?;
+            let by = entries.iter().find(|by| by.position == removal.position);
+            let by = by.unwrap().record.as_ref().unwrap();
+            assert_eq!(removal.event_id, by.event.as_ref().unwrap().event_id);
+            assert_eq!(removal.actor, by.actor);
+            assert_eq!(removal.organisation, "relief");
+            assert_eq!(removal.recorded_at, by.recorded_at);
+            let standing = &removal.standing_event_id;
+            Some((removal.kind(), removal.reason.unwrap(), standing.as_str()))
+        })
+        .collect();
+    let corrected = (
+        v1::RemovalKind::Corrected,
+        v1::removal::Reason::CorrectionReason(v1::CorrectionReason::SourceCorrected.into()),
+        second.event_id.as_str(),
+    );
+    let retracted = (
+        v1::RemovalKind::Retracted,
+        v1::removal::Reason::RetractionReason(v1::RetractionReason::SourceWithdrew.into()),
+        "",
+    );
+    assert_eq!(
+        told,
+        [
+            Some(corrected),
+            Some(retracted),
+            Some(corrected),
+            None,
+            None
+        ]
+    );
+    server.end().await;
+}
+
 /// The counts of these cases, by a count of the test's own.
-fn counted(cases: &[Case]) -> Vec<SummaryRow> {
+pub fn counted(cases: &[Case]) -> Vec<SummaryRow> {
     let mut rows: BTreeMap<(i32, i32, String, i32), (u64, u64)> = BTreeMap::new();
     for case in cases {
         let standing = case.standing.as_ref().unwrap();
@@ -256,6 +326,7 @@ async fn a_summary_counts_what_the_list_lists() {
         let cases = server.client.list(Some(filter.clone())).await;
         let request = GetSummaryRequest {
             filter: Some(filter),
+            as_of: None,
         };
         let summary = server.client.monitor().get_summary(request).await;
         let summary = summary.unwrap().into_inner();
@@ -295,6 +366,7 @@ async fn who_was_answered_reads_what_they_wrote_also_over_another_connection() {
                     let position = result.positions[0];
                     let get = v1::GetCaseRequest {
                         case_id: case_id.clone(),
+                        as_of: None,
                     };
                     let read = reader.cases().get_case(get).await.unwrap().into_inner();
                     let case = read.case.unwrap();

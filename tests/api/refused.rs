@@ -161,6 +161,14 @@ pub fn not_allowed(scene: &Scene) -> Vec<Bad> {
         )
     };
     let target_event_id = scene.recorded.changes[0].events[0].event_id.clone();
+    let retraction = || Event {
+        payload: Some(Payload::EventRetracted(v1::EventRetracted {
+            target_event_id: target_event_id.clone(),
+            reason: v1::RetractionReason::RecordedTwice.into(),
+        })),
+        ..event(E::EventRetracted)
+    };
+    let twice = [retraction(), retraction()];
     let later = |event_type| {
         let mut late = event(event_type);
         late.occurred = "2024-02-01".to_owned();
@@ -242,6 +250,19 @@ pub fn not_allowed(scene: &Scene) -> Vec<Bad> {
             &[("case_id", &scene.scheduled)],
         ),
         Bad::refused(
+            "an event that no longer counts",
+            submission_to(case, twice.to_vec()),
+            precondition,
+            "TARGET_EVENT_NOT_STANDING",
+            &[
+                (
+                    "field",
+                    "changes[0].events[1].event_retracted.target_event_id",
+                ),
+                ("removed_by_event_id", &twice[0].event_id),
+            ],
+        ),
+        Bad::refused(
             "an event named that the case does not have",
             target(Payload::EventDisputed(v1::EventDisputed {
                 target_event_id: fresh_uuid().to_string(),
@@ -296,6 +317,8 @@ pub fn not_allowed(scene: &Scene) -> Vec<Bad> {
         E::VerificationChanged,
         E::EventDisputed,
         E::DisputeResolved,
+        E::EventCorrected,
+        E::EventRetracted,
         E::LegalCategoryAsserted,
         E::FamilyContactRestored,
     ] {

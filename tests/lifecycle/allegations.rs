@@ -40,7 +40,7 @@ fn an_allegation_is_accepted_in_every_open_status_and_moves_only_what_is_reporte
             }
         }
     }
-    assert_eq!(checks, 8 * (27 + 20 + 22));
+    assert_eq!(checks, 8 * (27 + 20 + 22) + 7 * 11 + 4 * 8 + 3 * 7 + 2 * 4);
 }
 
 #[test]
@@ -76,7 +76,10 @@ fn an_allegation_opens_a_case_that_has_no_confirmed_status_but_by_its_nature() {
             for credibility in UNCONFIRMED {
                 let mut case = TestCase::new();
                 case.record(event_of(&claim).held(credibility));
-                let by_nature = matches!(claim.event, E::DetentionAlleged | E::RemainsReported);
+                let by_nature = matches!(
+                    claim.event,
+                    E::DetentionAlleged | E::RemainsReported | E::SiteReported
+                );
                 let claimed = claim.status.unwrap_or(NEW);
                 assert_eq!(case.reported(), claimed, "{claim:?}");
                 assert_eq!(case.confirmed(), if by_nature { claimed } else { NEW });
@@ -90,6 +93,7 @@ fn an_allegation_by_nature_confirms_its_status_where_none_was_confirmed_and_neve
     for (event, first, second) in [
         (E::DetentionAlleged, E::Released, E::DetentionAcknowledged),
         (E::RemainsReported, E::SampleTaken, E::RemainsRecovered),
+        (E::SiteReported, E::SiteSurveyed, E::SiteAccessGranted),
     ] {
         let status = super::catalogue::Claim::of(event).status.unwrap();
         let mut case = TestCase::new();
@@ -127,7 +131,10 @@ fn at_an_end_an_allegation_is_refused_unless_its_row_says_otherwise() {
             }
         }
     }
-    assert_eq!(checks, 6 * 27 + 4 * 20 + 4 * 22);
+    assert_eq!(
+        checks,
+        6 * 27 + 4 * 20 + 4 * 22 + 2 * 11 + 3 * 8 + 7 + 2 * 4
+    );
     // Two rows of "any" at six ends, attestations at five, revocations at four, and the final
     // disposition after a handing over.
     assert_eq!(accepted, 2 * 6 + 5 + 4 + 1);

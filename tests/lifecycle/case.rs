@@ -262,6 +262,23 @@ pub fn resolved(dispute: Uuid) -> Event {
     event
 }
 
+pub fn corrected(target: Uuid, replacement: Event) -> Event {
+    let mut event = confirmed(EventType::EventCorrected);
+    if let Some(Payload::EventCorrected(corrected)) = &mut event.payload {
+        corrected.target_event_id = target.to_string();
+        corrected.replacement = Some(Box::new(super::support::replacement(replacement)));
+    }
+    event
+}
+
+pub fn retracted(target: Uuid) -> Event {
+    let mut event = confirmed(EventType::EventRetracted);
+    if let Some(Payload::EventRetracted(retracted)) = &mut event.payload {
+        retracted.target_event_id = target.to_string();
+    }
+    event
+}
+
 /// What a test says of an event.
 pub trait Telling {
     /// It occurred then, in EDTF.

@@ -1,4 +1,4 @@
-//! The three lifecycles as the domain's catalogue tells them, copied by hand: the cells keep its
+//! The lifecycles as the domain's catalogue tells them, copied by hand: the cells keep its
 //! words, and [`statuses_meant`] says what the words mean. Nothing here is read from src.
 
 use std::sync::LazyLock;
@@ -131,15 +131,119 @@ pub static RETURN: Lifecycle = Lifecycle {
     ],
 };
 
-pub static LIFECYCLES: [&Lifecycle; 3] = [&DETENTION, &REMAINS, &RETURN];
+#[rustfmt::skip] // A table is read by its rows.
+pub static SITE: Lifecycle = Lifecycle {
+    kind: CaseKind::Site,
+    prefix: "SITE",
+    open: &["Reported", "AccessRequested", "AccessGranted", "Cleared", "Surveyed", "InRecovery", "Suspended"],
+    ends: &["Exhausted", "NoRemainsFound"],
+    rows: &[
+        ("SiteReported", "new", To("Reported")),
+        ("SiteAccessRequested", "Reported, Suspended", To("AccessRequested")),
+        ("SiteAccessGranted", "Reported, AccessRequested", To("AccessGranted")),
+        ("SiteAccessRefused", "AccessRequested, AccessGranted, Cleared, Surveyed", To("Reported")),
+        ("SiteCleared", "AccessGranted", To("Cleared")),
+        ("SiteSurveyed", "AccessGranted, Cleared", To("Surveyed")),
+        ("RecoveryStarted", "AccessGranted, Cleared, Surveyed", To("InRecovery")),
+        ("RecoverySuspended", "InRecovery", To("Suspended")),
+        ("RecoveryResumed", "Suspended", To("InRecovery")),
+        ("SiteExhausted", "InRecovery", To("Exhausted")),
+        ("NoRemainsFound", "Surveyed, InRecovery", To("NoRemainsFound")),
+    ],
+};
+
+#[rustfmt::skip] // A table is read by its rows.
+pub static INQUIRY: Lifecycle = Lifecycle {
+    kind: CaseKind::Inquiry,
+    prefix: "INQUIRY",
+    open: &["Open", "Tracing", "PotentialMatch", "Verified"],
+    ends: &["ContactRestored", "FateClarified", "ClosedUnresolved"],
+    rows: &[
+        ("InquiryOpened", "new", To("Open")),
+        ("TracingStarted", "Open", To("Tracing")),
+        ("PotentialMatchFound", "Open, Tracing", To("PotentialMatch")),
+        ("MatchVerified", "PotentialMatch", To("Verified")),
+        ("MatchRejected", "PotentialMatch, Verified", To("Tracing")),
+        ("InquiryContactRestored", "any open", To("ContactRestored")),
+        ("FateClarified", "any open", To("FateClarified")),
+        ("InquiryClosedUnresolved", "any open", To("ClosedUnresolved")),
+    ],
+};
+
+#[rustfmt::skip] // A table is read by its rows.
+pub static AGREEMENT: Lifecycle = Lifecycle {
+    kind: CaseKind::Agreement,
+    prefix: "AGREEMENT",
+    open: &["Signed", "InForce", "Suspended"],
+    ends: &["Ended"],
+    rows: &[
+        ("AgreementSigned", "new", To("Signed")),
+        ("AgreementEnteredIntoForce", "Signed", To("InForce")),
+        ("AgreementSuspended", "InForce", To("Suspended")),
+        ("AgreementResumed", "Suspended", To("InForce")),
+        ("AgreementEnded", "any open", To("Ended")),
+        ("ClauseAdded", "any open", Stays),
+        ("ClauseDueDateChanged", "any open", Stays),
+    ],
+};
+
+#[rustfmt::skip] // A table is read by its rows.
+pub static CONSULTATION: Lifecycle = Lifecycle {
+    kind: CaseKind::Consultation,
+    prefix: "CONSULTATION",
+    open: &["Planned", "Moved"],
+    ends: &["Held", "Cancelled"],
+    rows: &[
+        ("ConsultationPlanned", "new", To("Planned")),
+        ("ConsultationMoved", "any open", To("Moved")),
+        ("ConsultationHeld", "any open", To("Held")),
+        ("ConsultationCancelled", "any open", To("Cancelled")),
+    ],
+};
+
+pub static LIFECYCLES: [&Lifecycle; 7] = [
+    &DETENTION,
+    &REMAINS,
+    &RETURN,
+    &SITE,
+    &INQUIRY,
+    &AGREEMENT,
+    &CONSULTATION,
+];
 
 /// The events that every kind has, as far as they are built.
-pub const COMMON: [EventType; 5] = [
+pub const COMMON: [EventType; 31] = [
     EventType::CaseClosed,
     EventType::CaseReopened,
     EventType::VerificationChanged,
     EventType::EventDisputed,
     EventType::DisputeResolved,
+    EventType::EventCorrected,
+    EventType::EventRetracted,
+    EventType::NoteRecorded,
+    EventType::CasesLinked,
+    EventType::CasesUnlinked,
+    EventType::DuplicateSuspected,
+    EventType::NotADuplicate,
+    EventType::CasesMerged,
+    EventType::CasesUnmerged,
+    EventType::ReferralOffered,
+    EventType::ReferralAccepted,
+    EventType::ReferralRejected,
+    EventType::ReferralCompleted,
+    EventType::ReferralRevoked,
+    EventType::CaseTransferred,
+    EventType::ConsentRecorded,
+    EventType::ConsentWithdrawn,
+    EventType::AccessRequested,
+    EventType::AccessGranted,
+    EventType::AccessDenied,
+    EventType::FollowUpScheduled,
+    EventType::FollowUpRescheduled,
+    EventType::FollowUpCompleted,
+    EventType::FollowUpCancelled,
+    EventType::CaseCovered,
+    EventType::CaseUncovered,
 ];
 
 /// A row, read.

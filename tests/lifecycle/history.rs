@@ -32,6 +32,11 @@ pub enum Attempt {
     Disputed(Index),
     ResolvedRightly(Index),
     Resolved(Index),
+    /// This event is replaced by that one of the kind.
+    Corrected(Index, Index, Credibility),
+    /// This event is replaced by one of its own type.
+    Redated(Index),
+    Retracted(Index),
 }
 
 /// When it is said to have occurred.
@@ -78,6 +83,9 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         1 => index().prop_map(Attempt::Disputed),
         1 => index().prop_map(Attempt::ResolvedRightly),
         1 => index().prop_map(Attempt::Resolved),
+        1 => (index(), index(), credibility()).prop_map(|(t, i, c)| Attempt::Corrected(t, i, c)),
+        2 => index().prop_map(Attempt::Redated),
+        2 => index().prop_map(Attempt::Retracted),
     ]
 }
 
@@ -133,6 +141,13 @@ pub fn any_record() -> impl Strategy<Value = Record> {
             }
             Payload::EventDisputed(disputed) => disputed.target_event_id = named,
             Payload::DisputeResolved(resolved) => resolved.dispute_event_id = named,
+            Payload::EventCorrected(corrected) => {
+                corrected.target_event_id = named;
+                if absent {
+                    corrected.replacement = None;
+                }
+            }
+            Payload::EventRetracted(retracted) => retracted.target_event_id = named,
             Payload::Arrived(arrived) => {
                 arrived.destination = ArrivalDestination::Unspecified.into();
             }

@@ -29,4 +29,7 @@ mod model;
 mod practice;
 mod properties;
 mod record;
+mod supporting;
+mod ties;
 mod transitions;
+mod truth;

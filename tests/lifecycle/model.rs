@@ -18,7 +18,13 @@ pub struct Entry {
     pub id: Uuid,
     /// The latest day on which it can have happened, never later than that of its recording.
     pub day: i32,
+    /// The earliest day on which it can have happened, no later than that.
+    pub earliest: i32,
+    pub recorded_on: i32,
+    /// Of a correction that of the replacement.
     pub event: E,
+    /// The event that it replaces.
+    pub corrects: Option<Uuid>,
     pub credibility: Credibility,
     pub claim: Option<CaseStatus>,
     /// The event that it names, and the credibility that it gives it.
@@ -86,8 +92,25 @@ impl Model {
     }
 
     pub fn told(&self) -> Told {
-        let (places, now) = self.walk();
-        let open_disputes = self.open_disputes();
+        self.told_of(|_| true)
+    }
+
+    /// The case as it was known when the log ended before a position.
+    pub fn known_at(&self, position: u64) -> Self {
+        let mut entries = self.entries.clone();
+        entries.retain(|entry| entry.position < position);
+        Self { entries }
+    }
+
+    /// What had certainly happened by the end of a day, and what had possibly.
+    pub fn told_at(&self, day: i32) -> (Told, Told) {
+        let certainly = self.told_of(|entry| entry.day <= day);
+        (certainly, self.told_of(|entry| entry.earliest <= day))
+    }
+
+    fn told_of(&self, happened: impl Fn(&Entry) -> bool) -> Told {
+        let (places, now) = self.walk_through(&happened);
+        let open_disputes = self.open_disputes_about(&happened);
         let broken = |place: &Place| is_confirmed(place) && place.misfit.is_some();
         let causes = [
             (!open_disputes.is_empty(), ContestedCause::OpenDispute),
@@ -138,13 +161,17 @@ impl Model {
         if self.entries.is_empty() {
             let any = row.is_none_or(|row| row.allowed.is_none());
             let is_confirmed = candidate.credibility == Credibility::Confirmed;
-            if any && is_confirmed {
+            if (any && is_confirmed) || candidate.corrects.is_some() {
                 return refused("CASE_NOT_FOUND");
             }
         } else if let Some(other) = lifecycle_of(candidate.event)
+            && candidate.corrects.is_none()
             && Some(other.kind) != self.lifecycle().map(|lifecycle| lifecycle.kind)
         {
             return refused("CASE_KIND_MISMATCH");
+        }
+        if let Some(target) = candidate.corrects {
+            return self.judge_correction(candidate, target);
         }
         let named = candidate.names.map(|id| self.entry(id));
         if let Some(None) = named {
@@ -166,10 +193,16 @@ impl Model {
                 }
             }
             (E::EventDisputed | E::VerificationChanged, Some(named))
-                if row_of(named.event).is_none() || self.no_longer_counts(named.id) =>
+                if !self.no_longer_counts(named.id) && row_of(named.event).is_none() =>
             {
                 refused("TARGET_EVENT_NOT_APPLICABLE")
             }
+            (E::EventDisputed | E::VerificationChanged | E::EventRetracted, Some(named))
+                if self.no_longer_counts(named.id) =>
+            {
+                refused("TARGET_EVENT_NOT_STANDING")
+            }
+            (E::EventRetracted, Some(_)) => None,
             (E::EventDisputed, Some(_)) => None,
             (E::VerificationChanged, Some(named)) => {
                 if self.credibility_now(named) == candidate.gives {
@@ -180,8 +213,64 @@ impl Model {
                     None
                 }
             }
-            _ => self.judge_sequence(candidate, candidate.position),
+            _ => self
+                .judge_sequence(candidate, candidate.position)
+                .or_else(|| {
+                    let misses = candidate.event == E::ClauseDueDateChanged
+                        && candidate.credibility == Credibility::Confirmed
+                        && !self.has_clauses();
+                    misses.then(|| refused("CLAUSE_NOT_FOUND")).flatten()
+                }),
         }
+    }
+
+    /// Whether the clause of the samples is there: it comes with the signature.
+    fn has_clauses(&self) -> bool {
+        self.entries.iter().any(|entry| {
+            entry.event == E::AgreementSigned
+                && self.credibility_now(entry) == Credibility::Confirmed
+                && !self.no_longer_counts(entry.id)
+        })
+    }
+
+    /// Whether the replacement may stand where it is to stand, unless the event that it replaces
+    /// might not have stood there either.
+    fn judge_correction(&self, candidate: &Entry, target: Uuid) -> Option<Refusal> {
+        let refused = |reason| {
+            Some(Refusal {
+                reason,
+                status: None,
+                breaks_at: None,
+            })
+        };
+        let Some(named) = self.entry(target) else {
+            return refused("TARGET_EVENT_NOT_FOUND");
+        };
+        if self.no_longer_counts(target) {
+            return refused("TARGET_EVENT_NOT_STANDING");
+        }
+        if row_of(named.event).is_none() {
+            return refused("TARGET_EVENT_NOT_APPLICABLE");
+        }
+        let kind =
+            |lifecycle: Option<&'static Lifecycle>| lifecycle.map(|lifecycle| lifecycle.kind);
+        if kind(lifecycle_of(candidate.event)) != kind(self.lifecycle()) {
+            return refused("CASE_KIND_MISMATCH");
+        }
+        let (places, _) = self.walk();
+        let before = places.iter().find(|place| place.entry.id == target)?;
+        let excused = before.misfit.is_some()
+            && (is_confirmed(before) || candidate.credibility != Credibility::Confirmed);
+        let mut with = self.clone();
+        with.entries.push(candidate.clone());
+        let (places, _) = with.walk();
+        let place = places.iter().find(|place| place.entry.id == candidate.id)?;
+        let reason = place.misfit.filter(|_| !excused)?;
+        Some(Refusal {
+            reason,
+            status: Some(place.status),
+            breaks_at: None,
+        })
     }
 
     /// Whether the sequence with the candidate in it lets the event of that position stand, and
@@ -207,42 +296,91 @@ impl Model {
         self.entries.iter().find(|entry| entry.id == id)
     }
 
-    fn no_longer_counts(&self, id: Uuid) -> bool {
+    fn is_retracted(&self, id: Uuid) -> bool {
         let mut entries = self.entries.iter();
-        entries.any(|entry| entry.event == E::CaseReopened && entry.names == Some(id))
+        entries.any(|entry| {
+            entry.event == E::EventRetracted
+                && entry.names == Some(id)
+                && !self.is_retracted(entry.id)
+        })
+    }
+
+    /// The newest event that takes this one away and was not taken back itself.
+    fn taken_away_by(&self, id: Uuid) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| {
+            let takes_away = matches!(entry.event, E::CaseReopened | E::EventRetracted);
+            let names = takes_away && entry.names == Some(id);
+            (names || entry.corrects == Some(id)) && !self.is_retracted(entry.id)
+        })
+    }
+
+    fn no_longer_counts(&self, id: Uuid) -> bool {
+        self.taken_away_by(id).is_some()
+    }
+
+    /// The event, or what replaced it, if that counts.
+    fn account(&self, id: Uuid) -> Option<&Entry> {
+        match self.taken_away_by(id) {
+            None => self.entry(id),
+            Some(entry) => entry.corrects.and_then(|_| self.account(entry.id)),
+        }
+    }
+
+    /// The event that was corrected first to come to this one.
+    pub fn origin(&self, id: Uuid) -> &Entry {
+        let entry = self.entry(id).unwrap();
+        entry.corrects.map_or(entry, |target| self.origin(target))
     }
 
     fn credibility_now(&self, entry: &Entry) -> Credibility {
         let mut newest = self.entries.iter().rev();
         newest
-            .find(|e| e.event == E::VerificationChanged && e.names == Some(entry.id))
+            .find(|e| {
+                e.event == E::VerificationChanged
+                    && e.names == Some(entry.id)
+                    && !self.is_retracted(e.id)
+            })
             .map_or(entry.credibility, |verification| verification.gives)
     }
 
     fn open_disputes(&self) -> Vec<Uuid> {
+        self.open_disputes_about(|_| true)
+    }
+
+    fn open_disputes_about(&self, happened: impl Fn(&Entry) -> bool) -> Vec<Uuid> {
         let opens = |entry: &&Entry| match entry.event {
-            E::EventDisputed => true,
+            E::EventDisputed => self.account(entry.names.unwrap()).is_some_and(&happened),
             event => {
                 row_of(event).is_some_and(|row| row.result == Result::Contested)
                     && self.credibility_now(entry) == Credibility::Confirmed
-                    && !self.no_longer_counts(entry.id)
+                    && happened(entry)
             }
         };
         let resolved = |entry: &&Entry| {
+            let origin = self.origin(entry.id).id;
             let mut entries = self.entries.iter();
-            entries.any(|e| e.event == E::DisputeResolved && e.names == Some(entry.id))
+            entries.any(|e| {
+                e.event == E::DisputeResolved
+                    && !self.no_longer_counts(e.id)
+                    && self.origin(e.names.unwrap()).id == origin
+            })
         };
-        let disputes = self.entries.iter().filter(opens);
+        let counting = |entry: &&Entry| !self.no_longer_counts(entry.id);
+        let disputes = self.entries.iter().filter(counting).filter(opens);
         disputes.filter(|d| !resolved(d)).map(|d| d.id).collect()
     }
 
     /// The standing events in the order of occurrence, each where it stands.
     fn walk(&self) -> (Vec<Place<'_>>, Now) {
+        self.walk_through(|_| true)
+    }
+
+    fn walk_through(&self, happened: impl Fn(&Entry) -> bool) -> (Vec<Place<'_>>, Now) {
         let standing = self.entries.iter();
         let mut order: Vec<_> = standing
-            .filter(|entry| !self.no_longer_counts(entry.id))
+            .filter(|entry| !self.no_longer_counts(entry.id) && happened(entry))
             .collect();
-        order.sort_by_key(|entry| (entry.day, entry.position));
+        order.sort_by_key(|entry| (entry.day, self.origin(entry.id).position));
         let mut now = Now {
             by_hearsay: false,
             reported: NEW,
@@ -334,7 +472,10 @@ impl Now {
                 _ => {}
             }
         } else {
-            let by_nature = matches!(entry.event, E::DetentionAlleged | E::RemainsReported);
+            let by_nature = matches!(
+                entry.event,
+                E::DetentionAlleged | E::RemainsReported | E::SiteReported
+            );
             if by_nature && self.confirmed == NEW {
                 self.confirmed = entry.claim.unwrap();
                 self.by_hearsay = true;

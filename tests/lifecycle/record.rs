@@ -77,15 +77,15 @@ fn every_end_is_undone_where_its_event_was_wrong() {
             assert_eq!(case.confirmed(), without.confirmed());
             assert_eq!(case.reported(), without.reported());
             assert_eq!(case.contested(), []);
-            assert!(case.state.is_voided(before as u32));
+            assert!(case.state.removed_by(before as u32).is_some());
             // What no longer counts can be neither verified nor disputed.
             for event in [verified(ending, Credibility::Likely), disputed(ending)] {
                 let rejection = case.refused(event.on_day(31));
-                assert_eq!(rejection.reason(), "TARGET_EVENT_NOT_APPLICABLE");
+                assert_eq!(rejection.reason(), "TARGET_EVENT_NOT_STANDING");
             }
         }
     }
-    assert_eq!(checks, 6 + 4 + 4);
+    assert_eq!(checks, 6 + 4 + 4 + 2 + 3 + 1 + 2);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn lowering_is_never_refused_and_contests_what_it_leaves_without_ground() {
             }
         }
     }
-    assert_eq!(checks, 91);
+    assert_eq!(checks, 91 + 55);
 }
 
 #[test]
@@ -203,7 +203,12 @@ fn an_event_about_the_record_is_neither_verified_nor_disputed() {
     for target in [dispute, verification, resolution, closing, reopening] {
         for event in [verified(target, Credibility::Likely), disputed(target)] {
             let rejection = case.refused(event.on_day(15));
-            assert_eq!(rejection.reason(), "TARGET_EVENT_NOT_APPLICABLE");
+            let expected = if target == closing {
+                "TARGET_EVENT_NOT_STANDING"
+            } else {
+                "TARGET_EVENT_NOT_APPLICABLE"
+            };
+            assert_eq!(rejection.reason(), expected);
         }
     }
     for event in [
@@ -235,7 +240,7 @@ fn events_about_the_record_are_taken_in_every_status_and_in_a_closed_case() {
             }
         }
     }
-    assert_eq!(checks, 2 * (14 + 12 + 12));
+    assert_eq!(checks, 2 * (14 + 12 + 12 + 9 + 7 + 4 + 4));
 }
 
 #[test]

@@ -169,7 +169,13 @@ async fn wait_for_health(client: &Client, service: &str, wanted: i32) {
 async fn assert_cases_are_told(client: &Client, acknowledged: &[Submitted]) {
     for each in acknowledged {
         let case_id = each.case_id();
-        let case = client.cases().get_case(GetCaseRequest { case_id }).await;
+        let case = client
+            .cases()
+            .get_case(GetCaseRequest {
+                case_id,
+                as_of: None,
+            })
+            .await;
         assert_eq!(case.unwrap().into_inner().case.unwrap().version, 2);
     }
 }

@@ -322,7 +322,13 @@ async fn assert_serves_the_rest(
 ) {
     let client = server.connect().await;
     let case_id = submitted[0].case_id();
-    let case = client.cases().get_case(GetCaseRequest { case_id }).await;
+    let case = client
+        .cases()
+        .get_case(GetCaseRequest {
+            case_id,
+            as_of: None,
+        })
+        .await;
     assert_eq!(case.unwrap().into_inner().case.unwrap().version, 100);
     submit(&client, two_events()).await.unwrap();
     assert_eq!(read_until_refused(&client, records).await, Some(position));

@@ -104,6 +104,7 @@ async fn assert_cases_and_histories(client: &Client, submitted: &[Submitted], re
         let case_id = each.case_id();
         let request = GetCaseRequest {
             case_id: case_id.clone(),
+            as_of: None,
         };
         let case = client.cases().get_case(request).await;
         let case = case.unwrap().into_inner().case.unwrap();

@@ -176,7 +176,13 @@ async fn assert_history_and_changes_are_right(
 async fn assert_cases_are_told(client: &Client, submitted: &[Submitted]) {
     for each in submitted.iter().step_by(20) {
         let case_id = each.case_id();
-        let case = client.cases().get_case(GetCaseRequest { case_id }).await;
+        let case = client
+            .cases()
+            .get_case(GetCaseRequest {
+                case_id,
+                as_of: None,
+            })
+            .await;
         let case = case.unwrap().into_inner().case.unwrap();
         assert_eq!(case.version, EVENTS as u64);
     }

@@ -51,7 +51,13 @@ async fn a_slow_disk_makes_answers_late_and_pushes_back_and_loses_nothing() {
     assert_eq!(reader.status().await.head, before as u64);
     assert_eq!(replay(&reader).await.records.len(), before);
     let case_id = submitted[0].case_id();
-    let case = reader.cases().get_case(GetCaseRequest { case_id }).await;
+    let case = reader
+        .cases()
+        .get_case(GetCaseRequest {
+            case_id,
+            as_of: None,
+        })
+        .await;
     assert_eq!(case.unwrap().into_inner().case.unwrap().version, 1);
     // A stream waits for room instead.
     let streaming = tokio::spawn({

@@ -25,15 +25,53 @@ pub fn fresh_uuid() -> Uuid {
 }
 
 /// A submission of one change of a fresh case, in any version.
+/// A merge, and its end, stand in a change of the other case too.
 pub fn submission_of(events: Vec<v1::Event>) -> v1::SubmitEventsRequest {
+    let case_id = fresh_uuid().to_string();
+    let change = |case_id: String, events| v1::CaseChange {
+        case_id,
+        expected: Some(v1::case_change::Expected::Any(true)),
+        events,
+    };
+    let opposites = events.iter().filter_map(|event| opposite(&case_id, event));
+    let opposites: Vec<_> = opposites
+        .map(|(other, event)| change(other, vec![event]))
+        .collect();
+    let mut changes = vec![change(case_id, events)];
+    changes.extend(opposites);
     v1::SubmitEventsRequest {
         request_id: fresh_uuid().to_string(),
-        changes: vec![v1::CaseChange {
-            case_id: fresh_uuid().to_string(),
-            expected: Some(v1::case_change::Expected::Any(true)),
-            events,
-        }],
+        changes,
     }
+}
+
+/// The other end of a merge or of its undoing: the other case, and the event there.
+pub fn opposite(case_id: &str, event: &v1::Event) -> Option<(String, v1::Event)> {
+    let turned = |role: v1::MergeRole| match role {
+        v1::MergeRole::Survivor => v1::MergeRole::Merged.into(),
+        _ => v1::MergeRole::Survivor.into(),
+    };
+    let other_case_id = case_id.to_owned();
+    let (other, payload) = match event.payload.clone()? {
+        Payload::CasesMerged(merged) => {
+            let role = turned(merged.role());
+            let payload = v1::CasesMerged {
+                other_case_id,
+                role,
+            };
+            (merged.other_case_id, Payload::CasesMerged(payload))
+        }
+        Payload::CasesUnmerged(unmerged) => {
+            let payload = v1::CasesUnmerged {
+                other_case_id,
+                role: turned(unmerged.role()),
+                staying_event_ids: vec![],
+            };
+            (unmerged.other_case_id, Payload::CasesUnmerged(payload))
+        }
+        _ => return None,
+    };
+    Some((other, event_with(payload)))
 }
 
 /// The submission as a message whose fields can be walked by their descriptors.
@@ -68,6 +106,15 @@ pub fn event_with(payload: Payload) -> v1::Event {
     }
 }
 
+/// The event as it stands in a correction.
+pub fn replacement(event: v1::Event) -> v1::Event {
+    v1::Event {
+        event_id: String::new(),
+        causation_id: String::new(),
+        ..event
+    }
+}
+
 /// A place with all its fields.
 pub fn place() -> Option<v1::Place> {
     Some(v1::Place {
@@ -80,6 +127,21 @@ pub fn place() -> Option<v1::Place> {
 
 fn reference(name: &str) -> String {
     format!("{name}:7/2024")
+}
+
+/// A clause with a rule that says all that a rule can say.
+fn clause(reference: &str) -> v1::Clause {
+    v1::Clause {
+        reference: reference.to_owned(),
+        basis: v1::ClauseBasis::Ihl.into(),
+        due: "2024-09".to_owned(),
+        rules: vec![v1::CoverageRule {
+            kind: v1::CaseKind::Detention.into(),
+            category: v1::LegalCategory::PrisonerOfWar.into(),
+            date: "../2024-03-01".to_owned(),
+            district: "XA01".to_owned(),
+        }],
+    }
 }
 
 fn scores() -> Vec<v1::CriterionScore> {
@@ -121,6 +183,104 @@ pub fn valid_payload(event_type: Type) -> Payload {
         Type::DisputeResolved => Payload::DisputeResolved(v1::DisputeResolved {
             dispute_event_id: id(),
             outcome: v1::DisputeOutcome::Upheld.into(),
+        }),
+        Type::EventCorrected => Payload::EventCorrected(Box::new(v1::EventCorrected {
+            target_event_id: id(),
+            replacement: Some(Box::new(replacement(valid_event(Type::Released)))),
+            reason: v1::CorrectionReason::SourceCorrected.into(),
+        })),
+        Type::EventRetracted => Payload::EventRetracted(v1::EventRetracted {
+            target_event_id: id(),
+            reason: v1::RetractionReason::RecordedTwice.into(),
+        }),
+        Type::NoteRecorded => Payload::NoteRecorded(v1::NoteRecorded {}),
+        Type::CasesLinked => Payload::CasesLinked(v1::CasesLinked {
+            other_case_id: id(),
+            link_type: v1::LinkType::Family.into(),
+        }),
+        Type::CasesUnlinked => Payload::CasesUnlinked(v1::CasesUnlinked {
+            other_case_id: id(),
+            link_type: v1::LinkType::Family.into(),
+        }),
+        Type::DuplicateSuspected => Payload::DuplicateSuspected(v1::DuplicateSuspected {
+            other_case_id: id(),
+        }),
+        Type::NotADuplicate => Payload::NotADuplicate(v1::NotADuplicate {
+            other_case_id: id(),
+        }),
+        Type::CasesMerged => Payload::CasesMerged(v1::CasesMerged {
+            other_case_id: id(),
+            role: v1::MergeRole::Survivor.into(),
+        }),
+        Type::CasesUnmerged => Payload::CasesUnmerged(v1::CasesUnmerged {
+            other_case_id: id(),
+            role: v1::MergeRole::Survivor.into(),
+            staying_event_ids: vec![id()],
+        }),
+        Type::ReferralOffered => Payload::ReferralOffered(v1::ReferralOffered {
+            recipient: reference("organisation"),
+            service: v1::Service::Health.into(),
+            consent_event_id: id(),
+        }),
+        Type::ReferralAccepted => Payload::ReferralAccepted(v1::ReferralAccepted {
+            referral_event_id: id(),
+        }),
+        Type::ReferralRejected => Payload::ReferralRejected(v1::ReferralRejected {
+            referral_event_id: id(),
+            reason,
+        }),
+        Type::ReferralCompleted => Payload::ReferralCompleted(v1::ReferralCompleted {
+            referral_event_id: id(),
+        }),
+        Type::ReferralRevoked => Payload::ReferralRevoked(v1::ReferralRevoked {
+            referral_event_id: id(),
+            reason,
+        }),
+        Type::CaseTransferred => Payload::CaseTransferred(v1::CaseTransferred {
+            to_organisation: reference("organisation"),
+        }),
+        Type::ConsentRecorded => Payload::ConsentRecorded(v1::ConsentRecorded {
+            purpose: v1::Service::Health.into(),
+            recipients: vec![reference("organisation")],
+            withheld_classes: vec![v1::PersonalClass::Health.into()],
+        }),
+        Type::ConsentWithdrawn => Payload::ConsentWithdrawn(v1::ConsentWithdrawn {
+            consent_event_id: id(),
+        }),
+        Type::AccessRequested => Payload::AccessRequested(v1::AccessRequested {
+            object: v1::AccessObject::Person.into(),
+            authority: reference("authority"),
+        }),
+        Type::AccessGranted => Payload::AccessGranted(v1::AccessGranted {
+            request_event_id: id(),
+        }),
+        Type::AccessDenied => Payload::AccessDenied(v1::AccessDenied {
+            request_event_id: id(),
+            reason,
+        }),
+        Type::FollowUpScheduled => Payload::FollowUpScheduled(v1::FollowUpScheduled {
+            due: planned(),
+            task: v1::FollowUpTask::Visit.into(),
+        }),
+        Type::FollowUpRescheduled => Payload::FollowUpRescheduled(v1::FollowUpRescheduled {
+            follow_up_event_id: id(),
+            due: planned(),
+            reason,
+        }),
+        Type::FollowUpCompleted => Payload::FollowUpCompleted(v1::FollowUpCompleted {
+            follow_up_event_id: id(),
+        }),
+        Type::FollowUpCancelled => Payload::FollowUpCancelled(v1::FollowUpCancelled {
+            follow_up_event_id: id(),
+            reason,
+        }),
+        Type::CaseCovered => Payload::CaseCovered(v1::CaseCovered {
+            agreement_case_id: id(),
+            clause_reference: reference("clause"),
+        }),
+        Type::CaseUncovered => Payload::CaseUncovered(v1::CaseUncovered {
+            agreement_case_id: id(),
+            clause_reference: reference("clause"),
         }),
         Type::DetentionAlleged => Payload::DetentionAlleged(v1::DetentionAlleged {
             category: v1::LegalCategory::Unknown.into(),
@@ -349,5 +509,106 @@ pub fn valid_payload(event_type: Type) -> Payload {
         Type::HouseholdSplit => Payload::HouseholdSplit(v1::HouseholdSplit { members: 2 }),
         Type::ReturnWithdrawn => Payload::ReturnWithdrawn(v1::ReturnWithdrawn { reason }),
         Type::LastMemberDied => Payload::LastMemberDied(v1::LastMemberDied {}),
+        Type::SiteReported => Payload::SiteReported(v1::SiteReported { site: place() }),
+        Type::SiteAccessRequested => Payload::SiteAccessRequested(v1::SiteAccessRequested {
+            authority: reference("authority"),
+        }),
+        Type::SiteAccessGranted => Payload::SiteAccessGranted(v1::SiteAccessGranted {
+            authority: reference("authority"),
+        }),
+        Type::SiteAccessRefused => Payload::SiteAccessRefused(v1::SiteAccessRefused { reason }),
+        Type::SiteCleared => Payload::SiteCleared(v1::SiteCleared {
+            clearing_body: reference("clearing"),
+            certificate: reference("certificate"),
+        }),
+        Type::SiteSurveyed => Payload::SiteSurveyed(v1::SiteSurveyed {
+            surveyor: reference("surveyor"),
+            method: v1::SurveyMethod::Geophysical.into(),
+        }),
+        Type::RecoveryStarted => Payload::RecoveryStarted(v1::RecoveryStarted {
+            recovering_team: reference("team"),
+        }),
+        Type::RecoverySuspended => Payload::RecoverySuspended(v1::RecoverySuspended { reason }),
+        Type::RecoveryResumed => Payload::RecoveryResumed(v1::RecoveryResumed {
+            recovering_team: reference("team"),
+        }),
+        Type::SiteExhausted => Payload::SiteExhausted(v1::SiteExhausted {
+            report_reference: reference("report"),
+        }),
+        Type::NoRemainsFound => Payload::NoRemainsFound(v1::NoRemainsFound {
+            report_reference: reference("report"),
+        }),
+        Type::InquiryOpened => Payload::InquiryOpened(v1::InquiryOpened {
+            inquirer: reference("inquirer"),
+            last_known_place: place(),
+        }),
+        Type::TracingStarted => Payload::TracingStarted(v1::TracingStarted {
+            method: v1::TracingMethod::Registers.into(),
+        }),
+        Type::PotentialMatchFound => Payload::PotentialMatchFound(v1::PotentialMatchFound {
+            candidate_case_id: id(),
+        }),
+        Type::MatchVerified => Payload::MatchVerified(v1::MatchVerified {
+            basis: v1::MatchBasis::Documents.into(),
+        }),
+        Type::MatchRejected => Payload::MatchRejected(v1::MatchRejected {
+            basis: v1::MatchBasis::Family.into(),
+        }),
+        Type::InquiryContactRestored => {
+            Payload::InquiryContactRestored(v1::InquiryContactRestored {
+                channel: v1::FamilyContactChannel::Call.into(),
+            })
+        }
+        Type::FateClarified => Payload::FateClarified(v1::FateClarified {
+            outcome: v1::FateOutcome::Alive.into(),
+            evidence_reference: reference("evidence"),
+        }),
+        Type::InquiryClosedUnresolved => {
+            Payload::InquiryClosedUnresolved(v1::InquiryClosedUnresolved {
+                reason: v1::InquiryClosedReason::Withdrawn.into(),
+            })
+        }
+        Type::AgreementSigned => Payload::AgreementSigned(v1::AgreementSigned {
+            parties: vec![reference("party-a"), reference("party-b")],
+            text_reference: reference("text"),
+            clauses: vec![clause("clause:1")],
+        }),
+        Type::AgreementEnteredIntoForce => {
+            Payload::AgreementEnteredIntoForce(v1::AgreementEnteredIntoForce {
+                notice_reference: reference("notice"),
+            })
+        }
+        Type::AgreementSuspended => Payload::AgreementSuspended(v1::AgreementSuspended {
+            notice_reference: reference("notice"),
+        }),
+        Type::AgreementResumed => Payload::AgreementResumed(v1::AgreementResumed {
+            notice_reference: reference("notice"),
+        }),
+        Type::AgreementEnded => Payload::AgreementEnded(v1::AgreementEnded {
+            mode: v1::AgreementEndMode::CarriedOut.into(),
+        }),
+        // A reference of its own each time, so that any number can be added.
+        Type::ClauseAdded => Payload::ClauseAdded(v1::ClauseAdded {
+            clause: Some(clause(&id())),
+        }),
+        Type::ClauseDueDateChanged => Payload::ClauseDueDateChanged(v1::ClauseDueDateChanged {
+            clause_reference: "clause:1".to_owned(),
+            due: planned(),
+        }),
+        Type::ConsultationPlanned => Payload::ConsultationPlanned(v1::ConsultationPlanned {
+            plan_year: 2024,
+            parties: vec![reference("party-a"), reference("party-b")],
+            date: planned(),
+        }),
+        Type::ConsultationMoved => Payload::ConsultationMoved(v1::ConsultationMoved {
+            date: "2025-03".to_owned(),
+            reason,
+        }),
+        Type::ConsultationHeld => Payload::ConsultationHeld(v1::ConsultationHeld {
+            minutes_reference: reference("minutes"),
+        }),
+        Type::ConsultationCancelled => {
+            Payload::ConsultationCancelled(v1::ConsultationCancelled { reason })
+        }
     }
 }

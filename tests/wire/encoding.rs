@@ -170,6 +170,7 @@ fn a_malformed_request_is_invalid_and_an_answer_may_hold_more_than_is_known() {
     let response = v1::GetCaseResponse {
         case: None,
         position: 3,
+        possible_case: None,
     };
     let mut bytes = response.encode_to_vec();
     bytes.extend(field(15, b"new"));

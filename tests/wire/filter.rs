@@ -17,6 +17,7 @@ fn standing() -> v1::Standing {
         category: v1::LegalCategory::Hostage.into(),
         district: "XA01".to_owned(),
         organisation: "org-1".to_owned(),
+        merged_into: String::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use crate::support::{
-    event_with, fresh_uuid, place, submission_of, today, valid_event, valid_payload,
+    event_with, fresh_uuid, place, replacement, submission_of, today, valid_event, valid_payload,
 };
 
 fn check(request: v1::SubmitEventsRequest) -> Result<Submission, Invalid> {
@@ -381,10 +381,60 @@ fn a_common_event_is_confirmed_and_any_other_need_not_be() {
         event.credibility = v1::Credibility::Likely.into();
         let outcome = check_event(event);
         match i32::from(event_type) {
-            101..=105 => assert_eq!(fields(outcome), ["credibility"], "{event_type:?}"),
+            101..=199 => assert_eq!(fields(outcome), ["credibility"], "{event_type:?}"),
             _ => assert!(outcome.is_ok(), "{event_type:?}"),
         }
     }
+}
+
+#[test]
+fn a_replacement_is_an_event_of_a_kind_without_what_belongs_to_the_recording() {
+    let correct = |event: v1::Event| {
+        fields(check_payload(Payload::EventCorrected(Box::new(
+            v1::EventCorrected {
+                target_event_id: fresh_uuid().to_string(),
+                replacement: Some(Box::new(event)),
+                reason: v1::CorrectionReason::Other.into(),
+            },
+        ))))
+    };
+    let at = |field: &str| [format!("event_corrected.replacement.{field}")];
+    let told = || replacement(valid_event(Type::Released));
+    let named = v1::Event {
+        event_id: fresh_uuid().to_string(),
+        ..told()
+    };
+    assert_eq!(correct(named), at("event_id"));
+    let caused = v1::Event {
+        causation_id: fresh_uuid().to_string(),
+        ..told()
+    };
+    assert_eq!(correct(caused), at("causation_id"));
+    let personal = v1::Event {
+        personal: vec![v1::PersonalValue::default()],
+        ..told()
+    };
+    assert_eq!(correct(personal), at("personal"));
+    let ahead = v1::Event {
+        occurred: "2024-06-09".to_owned(),
+        ..told()
+    };
+    assert_eq!(correct(ahead), at("occurred"));
+    for event_type in [Type::CaseClosed, Type::EventCorrected, Type::EventRetracted] {
+        let field = event_type::field_name(event_type);
+        assert_eq!(correct(replacement(valid_event(event_type))), at(field));
+    }
+    let hearsay = v1::Event {
+        credibility: v1::Credibility::Possible.into(),
+        received_on: String::new(),
+        ..told()
+    };
+    let correction = v1::EventCorrected {
+        target_event_id: fresh_uuid().to_string(),
+        replacement: Some(Box::new(hearsay)),
+        reason: v1::CorrectionReason::Other.into(),
+    };
+    assert!(check_payload(Payload::EventCorrected(Box::new(correction))).is_ok());
 }
 
 #[test]

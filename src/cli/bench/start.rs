@@ -141,7 +141,10 @@ async fn start(target: &mut Target, head: u64) -> Result<Started, Failure> {
         let case_id = case.case_id;
         let case = connection
             .cases()
-            .get_case(GetCaseRequest { case_id })
+            .get_case(GetCaseRequest {
+                case_id,
+                as_of: None,
+            })
             .await;
         case.map_err(failure)?;
     }

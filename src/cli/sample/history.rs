@@ -10,9 +10,10 @@ use super::world::{World, later, text};
 use crate::wire::v1::case_change::Expected;
 use crate::wire::v1::event::Payload;
 use crate::wire::v1::{
-    CaseChange, CaseClosed, CaseClosedReason, CaseReopened, CaseReopenedReason, Credibility,
-    DisputeOutcome, DisputeResolved, Event, EventDisputed, Place, SourceConnection,
-    SubmitEventsRequest, VerificationChanged,
+    CaseChange, CaseClosed, CaseClosedReason, CaseReopened, CaseReopenedReason, CorrectionReason,
+    Credibility, DisputeOutcome, DisputeResolved, Event, EventCorrected, EventDisputed,
+    EventRetracted, Place, RetractionReason, SourceConnection, SubmitEventsRequest,
+    VerificationChanged,
 };
 
 /// The most events that a case worker enters before submitting them.
@@ -169,6 +170,40 @@ impl CaseHistory {
             outcome,
         };
         self.confirmed(world, Payload::DisputeResolved(payload));
+    }
+
+    /// An event proves to have been told wrongly: what is put in its place happened on the same day,
+    /// which is that of the newest event.
+    pub(super) fn correct(
+        &mut self,
+        world: &mut World,
+        target_event_id: String,
+        payload: Payload,
+    ) -> String {
+        use CorrectionReason as R;
+        let replacement = Event {
+            occurred: text(self.day),
+            source: Some(world.source(SourceConnection::OwnStaff)),
+            credibility: Credibility::Confirmed.into(),
+            payload: Some(payload),
+            ..Event::default()
+        };
+        let reasons = [R::EnteredByMistake, R::SourceCorrected, R::Misunderstood];
+        let correction = EventCorrected {
+            target_event_id,
+            replacement: Some(Box::new(replacement)),
+            reason: world.pick(reasons).into(),
+        };
+        self.confirmed(world, Payload::EventCorrected(Box::new(correction)))
+    }
+
+    /// An event is taken back.
+    pub(super) fn retract(&mut self, world: &mut World, target_event_id: String) {
+        let payload = EventRetracted {
+            target_event_id,
+            reason: RetractionReason::RecordedTwice.into(),
+        };
+        self.confirmed(world, Payload::EventRetracted(payload));
     }
 
     /// A day in the future of the newest event, for plans.

@@ -17,8 +17,9 @@ use super::*;
 use crate::cli::connection::ServerArguments;
 use crate::wire::v1::case_service_server::{CaseService, CaseServiceServer};
 use crate::wire::v1::{
-    GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest, GetCaseResponse,
-    ListCasesRequest, ListCasesResponse, SubmitEventsRequest,
+    CompareCasesRequest, CompareCasesResponse, GetAgreementCoverageRequest,
+    GetAgreementCoverageResponse, GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest,
+    GetCaseResponse, ListCasesRequest, ListCasesResponse, SubmitEventsRequest,
 };
 
 /// What the service does with a submission.
@@ -125,6 +126,20 @@ impl CaseService for Service {
             }
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn compare_cases(
+        &self,
+        _: Request<CompareCasesRequest>,
+    ) -> Result<Response<CompareCasesResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn get_agreement_coverage(
+        &self,
+        _: Request<GetAgreementCoverageRequest>,
+    ) -> Result<Response<GetAgreementCoverageResponse>, Status> {
+        Err(Status::unimplemented(""))
     }
 
     async fn submit_events(

@@ -9,11 +9,15 @@
 //! means the statuses listed from there on, without the ends, unless the row names an end: an end
 //! status takes only common events, events that are allowed in any status, and events that name it.
 
+mod agreement;
 mod common;
+mod consultation;
 mod detention;
 pub mod document;
+mod inquiry;
 mod remains;
 mod return_home;
+mod site;
 
 use crate::wire::v1::{CaseKind, CaseStatus, EventType, event::Payload};
 
@@ -102,7 +106,15 @@ pub enum Guard {
 }
 
 /// The kinds of case, in the order in which they are documented.
-pub const KINDS: [CaseKind; 3] = [CaseKind::Detention, CaseKind::Remains, CaseKind::Return];
+pub const KINDS: [CaseKind; 7] = [
+    CaseKind::Detention,
+    CaseKind::Remains,
+    CaseKind::Return,
+    CaseKind::Site,
+    CaseKind::Inquiry,
+    CaseKind::Agreement,
+    CaseKind::Consultation,
+];
 
 /// The lifecycle of a kind, row by row; empty for an unspecified kind.
 pub fn table(kind: CaseKind) -> &'static [Row] {
@@ -110,6 +122,10 @@ pub fn table(kind: CaseKind) -> &'static [Row] {
         CaseKind::Detention => &detention::TABLE,
         CaseKind::Remains => &remains::TABLE,
         CaseKind::Return => &return_home::TABLE,
+        CaseKind::Site => &site::TABLE,
+        CaseKind::Inquiry => &inquiry::TABLE,
+        CaseKind::Agreement => &agreement::TABLE,
+        CaseKind::Consultation => &consultation::TABLE,
         CaseKind::Unspecified => &[],
     }
 }
@@ -125,6 +141,10 @@ pub fn statuses(kind: CaseKind) -> &'static [CaseStatus] {
         CaseKind::Detention => &detention::STATUSES,
         CaseKind::Remains => &remains::STATUSES,
         CaseKind::Return => &return_home::STATUSES,
+        CaseKind::Site => &site::STATUSES,
+        CaseKind::Inquiry => &inquiry::STATUSES,
+        CaseKind::Agreement => &agreement::STATUSES,
+        CaseKind::Consultation => &consultation::STATUSES,
         CaseKind::Unspecified => &[],
     }
 }
@@ -163,6 +183,10 @@ pub fn kind_of(event: EventType) -> Option<CaseKind> {
         2 => Some(CaseKind::Detention),
         3 => Some(CaseKind::Remains),
         4 => Some(CaseKind::Return),
+        5 => Some(CaseKind::Site),
+        6 => Some(CaseKind::Inquiry),
+        7 => Some(CaseKind::Agreement),
+        8 => Some(CaseKind::Consultation),
         _ => None,
     }
 }
@@ -186,7 +210,7 @@ pub fn claimed_status(row: &Row, payload: Option<&Payload>) -> Option<CaseStatus
 pub fn is_allegation_by_nature(event: EventType) -> bool {
     matches!(
         event,
-        EventType::DetentionAlleged | EventType::RemainsReported
+        EventType::DetentionAlleged | EventType::RemainsReported | EventType::SiteReported
     )
 }
 
@@ -227,7 +251,7 @@ mod tests {
 
     #[test]
     fn every_event_type_of_the_protocol_has_a_row() {
-        let known = (100..500).filter_map(|number| EventType::try_from(number).ok());
+        let known = (100..900).filter_map(|number| EventType::try_from(number).ok());
         for event in known {
             assert!(row(event).is_some(), "{event:?}");
         }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::wire::event_type;
-use crate::wire::v1::{EventType, Record};
+use crate::wire::v1::{EventType, Record, event::Payload};
 
 /// SHA-256 has so many bytes.
 const DIGEST_BYTES: usize = 32;
@@ -65,8 +65,15 @@ pub(super) fn faults(record: &Record) -> Vec<&'static str> {
 
 /// Whether personal values stand in the record, where none are stored.
 pub(super) fn holds_personal_values(record: &Record) -> bool {
-    let event = record.event.as_ref();
-    event.is_some_and(|event| !event.personal.is_empty())
+    let Some(event) = &record.event else {
+        return false;
+    };
+    let replacement = match &event.payload {
+        Some(Payload::EventCorrected(correction)) => correction.replacement.as_deref(),
+        _ => None,
+    };
+    let mut told = [Some(event), replacement].into_iter().flatten();
+    told.any(|event| !event.personal.is_empty())
 }
 
 fn uuid(text: &str) -> Option<Uuid> {

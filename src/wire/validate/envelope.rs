@@ -39,6 +39,13 @@ pub(super) struct EventFacts {
     days: OccurredDays,
 }
 
+/// What an event tells beside its payload; None where that has a violation.
+struct Account {
+    days: Option<OccurredDays>,
+    credibility: Option<v1::Credibility>,
+    event_type: Option<v1::EventType>,
+}
+
 impl EventFacts {
     pub(super) fn of(self, event: v1::Event) -> ValidEvent {
         let Self {
@@ -166,25 +173,17 @@ impl Checker {
             return None;
         }
         let event_id = self.event_id(place, event, seen);
-        let days = self.past_date("occurred", &event.occurred);
-        if !event.received_on.is_empty() {
-            self.past_day("received_on", &event.received_on);
-        }
-        self.source(event.source.as_ref());
         if !event.causation_id.is_empty() {
             self.identifier("causation_id", &mut event.causation_id);
         }
-        let credibility = self.choice(
-            "credibility",
-            event.credibility,
-            v1::Credibility::as_str_name,
-        );
-        let Some(payload) = &mut event.payload else {
-            let description = "is missing; give exactly one of the event types of this protocol";
-            self.violation("payload", description);
+        let Account {
+            days,
+            credibility,
+            event_type,
+        } = self.account(event);
+        let (Some(payload), Some(event_type)) = (&mut event.payload, event_type) else {
             return None;
         };
-        let event_type = event_type::of_payload(payload);
         if is_common(event_type) && credibility.is_some_and(|it| it != v1::Credibility::Confirmed) {
             self.violation(
                 "credibility",
@@ -201,6 +200,67 @@ impl Checker {
             credibility: credibility?,
             days: days?,
         })
+    }
+
+    /// What a correction puts in the place of an event: an event of a kind, without what belongs to
+    /// the recording alone.
+    pub(super) fn replacement(
+        &mut self,
+        field: &'static str,
+        case_id: Option<Uuid>,
+        event: Option<&mut v1::Event>,
+    ) {
+        let Some(event) = event else {
+            let description = "is missing; give the event as it should have been";
+            return self.violation(field, description);
+        };
+        self.at(field, |checker| {
+            checker.no_personal_values("personal", &event.personal);
+            for (field, text) in [
+                ("event_id", &event.event_id),
+                ("causation_id", &event.causation_id),
+            ] {
+                if !text.is_empty() {
+                    let description = "belongs to the correction, which names the replacement by \
+                                       its own event_id; leave it out";
+                    checker.violation(field, description);
+                }
+            }
+            let account = checker.account(event);
+            let (Some(payload), Some(event_type)) = (&mut event.payload, account.event_type) else {
+                return;
+            };
+            let field = event_type::field_name(event_type);
+            if is_common(event_type) {
+                let description = "concerns the record of the case; only an event of a kind can \
+                                   stand in the place of another";
+                return checker.violation(field, description);
+            }
+            checker.at(field, |checker| payload::check(checker, case_id, payload));
+        });
+    }
+
+    /// What an event and a replacement have in common.
+    fn account(&mut self, event: &v1::Event) -> Account {
+        let days = self.past_date("occurred", &event.occurred);
+        if !event.received_on.is_empty() {
+            self.past_day("received_on", &event.received_on);
+        }
+        self.source(event.source.as_ref());
+        let credibility = self.choice(
+            "credibility",
+            event.credibility,
+            v1::Credibility::as_str_name,
+        );
+        if event.payload.is_none() {
+            let description = "is missing; give exactly one of the event types of this protocol";
+            self.violation("payload", description);
+        }
+        Account {
+            days,
+            credibility,
+            event_type: event.payload.as_ref().map(event_type::of_payload),
+        }
     }
 
     fn event_id(

@@ -19,13 +19,16 @@ use super::{
     v1,
 };
 
+mod as_of;
 mod checker;
 mod envelope;
 mod filter;
 mod marks;
 mod page;
+mod pair;
 mod payload;
 
+pub use as_of::{AsOf, KnownAt, Month, as_of, months};
 use checker::{Checker, Segment};
 use envelope::Seen;
 pub use filter::{CaseFilter, ReplayFilter, case_filter, replay_filter};
@@ -191,6 +194,9 @@ pub fn submission(mut request: v1::SubmitEventsRequest, today: Day) -> Result<Su
             checker.change(index, change, &mut seen)
         }));
     }
+    checker.finish()?;
+    let mut checker = Checker::new(today);
+    pair::check(&mut checker, &request.changes);
     checker.finish()?;
 
     request.request_id.clear();

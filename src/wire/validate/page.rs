@@ -25,6 +25,12 @@ impl PageScope {
         Self::of(b"filter", encoded)
     }
 
+    /// The same list at another time: who asks with what else.
+    #[must_use]
+    pub fn and(self, asked: &[u8]) -> Self {
+        Self::of(&self.0.to_be_bytes(), asked)
+    }
+
     /// The token of the page that begins at an index or position.
     pub fn token(self, begin: u64) -> String {
         format!("{begin:016x}{:016x}", self.0)

@@ -9,7 +9,10 @@ use uuid::Uuid;
 use super::Checker;
 use super::checker::Segment;
 use crate::wire::{
-    limits::SPLIT_LABELS_MAX,
+    limits::{
+        CLAUSE_RULES_MAX, CLAUSES_MAX, PARTIES_MAX, PLAN_YEARS, SPLIT_LABELS_MAX,
+        STAYING_EVENTS_MAX,
+    },
     v1::{self, IdentificationMethod as Method, ReasonCode, event::Payload},
 };
 
@@ -33,6 +36,108 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
         Payload::DisputeResolved(p) => {
             c.identifier("dispute_event_id", &mut p.dispute_event_id);
             c.choice("outcome", p.outcome, v1::DisputeOutcome::as_str_name);
+        }
+        Payload::EventCorrected(p) => {
+            c.identifier("target_event_id", &mut p.target_event_id);
+            c.replacement("replacement", case_id, p.replacement.as_deref_mut());
+            c.choice("reason", p.reason, v1::CorrectionReason::as_str_name);
+        }
+        Payload::EventRetracted(p) => {
+            c.identifier("target_event_id", &mut p.target_event_id);
+            c.choice("reason", p.reason, v1::RetractionReason::as_str_name);
+        }
+
+        Payload::NoteRecorded(v1::NoteRecorded {}) => {}
+        Payload::CasesLinked(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+            c.choice("link_type", p.link_type, v1::LinkType::as_str_name);
+        }
+        Payload::CasesUnlinked(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+            c.choice("link_type", p.link_type, v1::LinkType::as_str_name);
+        }
+        Payload::DuplicateSuspected(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+        }
+        Payload::NotADuplicate(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+        }
+        Payload::CasesMerged(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+            c.choice("role", p.role, v1::MergeRole::as_str_name);
+        }
+        Payload::CasesUnmerged(p) => {
+            other_case(c, "other_case_id", case_id, &mut p.other_case_id);
+            let role = c.choice("role", p.role, v1::MergeRole::as_str_name);
+            staying(c, role, &mut p.staying_event_ids);
+        }
+        Payload::ReferralOffered(p) => {
+            c.reference("recipient", &p.recipient);
+            c.choice("service", p.service, v1::Service::as_str_name);
+            if !p.consent_event_id.is_empty() {
+                c.identifier("consent_event_id", &mut p.consent_event_id);
+            }
+        }
+        Payload::ReferralAccepted(p) => {
+            c.identifier("referral_event_id", &mut p.referral_event_id);
+        }
+        Payload::ReferralRejected(p) => {
+            c.identifier("referral_event_id", &mut p.referral_event_id);
+            reason(c, p.reason);
+        }
+        Payload::ReferralCompleted(p) => {
+            c.identifier("referral_event_id", &mut p.referral_event_id);
+        }
+        Payload::ReferralRevoked(p) => {
+            c.identifier("referral_event_id", &mut p.referral_event_id);
+            reason(c, p.reason);
+        }
+        Payload::CaseTransferred(p) => c.reference("to_organisation", &p.to_organisation),
+        Payload::ConsentRecorded(p) => {
+            c.choice("purpose", p.purpose, v1::Service::as_str_name);
+            references(c, "recipients", &p.recipients, PARTIES_MAX);
+            if !p.withheld_classes.is_empty() {
+                let name = v1::PersonalClass::as_str_name;
+                c.choices("withheld_classes", &p.withheld_classes, name);
+            }
+        }
+        Payload::ConsentWithdrawn(p) => {
+            c.identifier("consent_event_id", &mut p.consent_event_id);
+        }
+        Payload::AccessRequested(p) => {
+            c.choice("object", p.object, v1::AccessObject::as_str_name);
+            c.reference("authority", &p.authority);
+        }
+        Payload::AccessGranted(p) => {
+            c.identifier("request_event_id", &mut p.request_event_id);
+        }
+        Payload::AccessDenied(p) => {
+            c.identifier("request_event_id", &mut p.request_event_id);
+            reason(c, p.reason);
+        }
+        Payload::FollowUpScheduled(p) => {
+            c.planned_date("due", &p.due);
+            c.choice("task", p.task, v1::FollowUpTask::as_str_name);
+        }
+        Payload::FollowUpRescheduled(p) => {
+            c.identifier("follow_up_event_id", &mut p.follow_up_event_id);
+            c.planned_date("due", &p.due);
+            reason(c, p.reason);
+        }
+        Payload::FollowUpCompleted(p) => {
+            c.identifier("follow_up_event_id", &mut p.follow_up_event_id);
+        }
+        Payload::FollowUpCancelled(p) => {
+            c.identifier("follow_up_event_id", &mut p.follow_up_event_id);
+            reason(c, p.reason);
+        }
+        Payload::CaseCovered(p) => {
+            other_case(c, "agreement_case_id", case_id, &mut p.agreement_case_id);
+            c.reference("clause_reference", &p.clause_reference);
+        }
+        Payload::CaseUncovered(p) => {
+            other_case(c, "agreement_case_id", case_id, &mut p.agreement_case_id);
+            c.reference("clause_reference", &p.clause_reference);
         }
 
         Payload::DetentionAlleged(p) => {
@@ -173,7 +278,7 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
             c.reference("evidence_reference", &p.evidence_reference);
         }
         Payload::RemainsSplit(p) => {
-            labels(c, &p.labels);
+            references(c, "labels", &p.labels, SPLIT_LABELS_MAX);
             c.choice("basis", p.basis, Method::as_str_name);
         }
         Payload::RemainsReassociated(p) => {
@@ -250,6 +355,89 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
         Payload::HouseholdSplit(p) => c.members("members", p.members),
         Payload::ReturnWithdrawn(p) => reason(c, p.reason),
         Payload::LastMemberDied(v1::LastMemberDied {}) => {}
+
+        Payload::SiteReported(p) => c.place("site", p.site.as_ref()),
+        Payload::SiteAccessRequested(p) => c.reference("authority", &p.authority),
+        Payload::SiteAccessGranted(p) => c.reference("authority", &p.authority),
+        Payload::SiteAccessRefused(p) => reason(c, p.reason),
+        Payload::SiteCleared(p) => {
+            c.reference("clearing_body", &p.clearing_body);
+            c.reference("certificate", &p.certificate);
+        }
+        Payload::SiteSurveyed(p) => {
+            c.reference("surveyor", &p.surveyor);
+            c.choice("method", p.method, v1::SurveyMethod::as_str_name);
+        }
+        Payload::RecoveryStarted(p) => c.reference("recovering_team", &p.recovering_team),
+        Payload::RecoverySuspended(p) => reason(c, p.reason),
+        Payload::RecoveryResumed(p) => c.reference("recovering_team", &p.recovering_team),
+        Payload::SiteExhausted(p) => c.reference("report_reference", &p.report_reference),
+        Payload::NoRemainsFound(p) => c.reference("report_reference", &p.report_reference),
+
+        Payload::InquiryOpened(p) => {
+            c.reference("inquirer", &p.inquirer);
+            c.place("last_known_place", p.last_known_place.as_ref());
+        }
+        Payload::TracingStarted(p) => {
+            c.choice("method", p.method, v1::TracingMethod::as_str_name);
+        }
+        Payload::PotentialMatchFound(p) => {
+            other_case(c, "candidate_case_id", case_id, &mut p.candidate_case_id);
+        }
+        Payload::MatchVerified(p) => {
+            c.choice("basis", p.basis, v1::MatchBasis::as_str_name);
+        }
+        Payload::MatchRejected(p) => {
+            c.choice("basis", p.basis, v1::MatchBasis::as_str_name);
+        }
+        Payload::InquiryContactRestored(p) => {
+            c.choice("channel", p.channel, v1::FamilyContactChannel::as_str_name);
+        }
+        Payload::FateClarified(p) => {
+            c.choice("outcome", p.outcome, v1::FateOutcome::as_str_name);
+            c.reference("evidence_reference", &p.evidence_reference);
+        }
+        Payload::InquiryClosedUnresolved(p) => {
+            c.choice("reason", p.reason, v1::InquiryClosedReason::as_str_name);
+        }
+
+        Payload::AgreementSigned(p) => {
+            references(c, "parties", &p.parties, PARTIES_MAX);
+            c.reference("text_reference", &p.text_reference);
+            clauses(c, &p.clauses);
+        }
+        Payload::AgreementEnteredIntoForce(p) => {
+            c.reference("notice_reference", &p.notice_reference);
+        }
+        Payload::AgreementSuspended(p) => c.reference("notice_reference", &p.notice_reference),
+        Payload::AgreementResumed(p) => c.reference("notice_reference", &p.notice_reference),
+        Payload::AgreementEnded(p) => {
+            c.choice("mode", p.mode, v1::AgreementEndMode::as_str_name);
+        }
+        Payload::ClauseAdded(p) => match &p.clause {
+            Some(added) => c.at("clause", |c| clause(c, added)),
+            None => c.violation("clause", "is missing; give its reference and basis"),
+        },
+        Payload::ClauseDueDateChanged(p) => {
+            c.reference("clause_reference", &p.clause_reference);
+            date_or_none(c, "due", &p.due);
+        }
+
+        Payload::ConsultationPlanned(p) => {
+            if !PLAN_YEARS.contains(&p.plan_year) {
+                let (first, last) = (PLAN_YEARS.start(), PLAN_YEARS.end());
+                let description = format!("is {}; give {first} to {last}", p.plan_year);
+                c.violation("plan_year", description);
+            }
+            references(c, "parties", &p.parties, PARTIES_MAX);
+            c.planned_date("date", &p.date);
+        }
+        Payload::ConsultationMoved(p) => {
+            c.planned_date("date", &p.date);
+            reason(c, p.reason);
+        }
+        Payload::ConsultationHeld(p) => c.reference("minutes_reference", &p.minutes_reference),
+        Payload::ConsultationCancelled(p) => reason(c, p.reason),
     }
 }
 
@@ -297,21 +485,94 @@ fn methods(c: &mut Checker, identification: &v1::IdentificationEstablished) {
     }
 }
 
-fn labels(c: &mut Checker, labels: &[String]) {
-    if labels.is_empty() || labels.len() > SPLIT_LABELS_MAX {
-        let count = labels.len();
-        return c.violation(
-            "labels",
-            format!("are {count}; give 1 to {SPLIT_LABELS_MAX}"),
-        );
+/// The events that stay after a merge is undone: only the surviving case has any.
+fn staying(c: &mut Checker, role: Option<v1::MergeRole>, event_ids: &mut [String]) {
+    let field = "staying_event_ids";
+    let count = event_ids.len();
+    if count > STAYING_EVENTS_MAX {
+        let description = format!("are {count}; name at most {STAYING_EVENTS_MAX}");
+        return c.violation(field, description);
+    }
+    if role == Some(v1::MergeRole::Merged) && count > 0 {
+        let description = "are named in the case that was merged; name them in the surviving one";
+        return c.violation(field, description);
     }
     let mut seen = HashSet::new();
-    for (index, label) in labels.iter().enumerate() {
-        let element = format_args!("labels[{index}]");
-        c.reference(element, label);
-        if !seen.insert(label) {
-            c.violation(element, "stands in the list already; give each label once");
+    for (index, event_id) in event_ids.iter_mut().enumerate() {
+        let element = format!("{field}[{index}]");
+        if let Some(event_id) = c.identifier(&element, event_id)
+            && !seen.insert(event_id)
+        {
+            c.violation(element, "stands in the list already; name each event once");
         }
+    }
+}
+
+/// References, at least one, each once.
+fn references(c: &mut Checker, field: &str, references: &[String], most: usize) {
+    if references.is_empty() || references.len() > most {
+        let count = references.len();
+        return c.violation(field, format!("are {count}; give 1 to {most}"));
+    }
+    let mut seen = HashSet::new();
+    for (index, reference) in references.iter().enumerate() {
+        let element = format_args!("{field}[{index}]");
+        c.reference(element, reference);
+        if !seen.insert(reference) {
+            c.violation(element, "stands in the list already; give each once");
+        }
+    }
+}
+
+/// The clauses of an agreement, at least one, each with a reference of its own.
+fn clauses(c: &mut Checker, clauses: &[v1::Clause]) {
+    if clauses.is_empty() || clauses.len() > CLAUSES_MAX {
+        let count = clauses.len();
+        return c.violation("clauses", format!("are {count}; give 1 to {CLAUSES_MAX}"));
+    }
+    let mut seen = HashSet::new();
+    for (index, each) in clauses.iter().enumerate() {
+        c.at(Segment::Element("clauses", index), |c| {
+            clause(c, each);
+            if !seen.insert(&each.reference) && !each.reference.is_empty() {
+                let description = "is that of another clause; give each its own";
+                c.violation("reference", description);
+            }
+        });
+    }
+}
+
+fn clause(c: &mut Checker, clause: &v1::Clause) {
+    c.reference("reference", &clause.reference);
+    c.choice("basis", clause.basis, v1::ClauseBasis::as_str_name);
+    date_or_none(c, "due", &clause.due);
+    if clause.rules.len() > CLAUSE_RULES_MAX {
+        let count = clause.rules.len();
+        return c.violation(
+            "rules",
+            format!("are {count}; give at most {CLAUSE_RULES_MAX}"),
+        );
+    }
+    for (index, rule) in clause.rules.iter().enumerate() {
+        c.at(Segment::Element("rules", index), |c| coverage_rule(c, rule));
+    }
+}
+
+fn coverage_rule(c: &mut Checker, rule: &v1::CoverageRule) {
+    c.choice("kind", rule.kind, v1::CaseKind::as_str_name);
+    if rule.category != 0 {
+        c.choice("category", rule.category, v1::LegalCategory::as_str_name);
+    }
+    date_or_none(c, "date", &rule.date);
+    if !rule.district.is_empty() {
+        c.district("district", &rule.district);
+    }
+}
+
+/// A date of any time, or none.
+fn date_or_none(c: &mut Checker, field: &str, text: &str) {
+    if !text.is_empty() {
+        c.planned_date(field, text);
     }
 }
 

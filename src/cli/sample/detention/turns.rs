@@ -103,7 +103,19 @@ pub(super) fn transferred(world: &mut World, case: &mut CaseHistory) {
         from_place: Some(from),
         to_place: Some(to),
     };
-    let transfer = case.confirmed(world, Payload::PlaceTransferred(payload));
+    let mut transfer = case.confirmed(world, Payload::PlaceTransferred(payload.clone()));
+    if world.sometimes(5) {
+        case.place = world.place_near(&case.place);
+        let payload = PlaceTransferred {
+            to_place: Some(case.place.clone()),
+            ..payload
+        };
+        let corrected = Payload::PlaceTransferred(payload.clone());
+        transfer = case.correct(world, transfer, corrected);
+        // Somebody else records the same once more.
+        let twice = case.confirmed(world, Payload::PlaceTransferred(payload));
+        case.retract(world, twice);
+    }
     if world.sometimes(10) {
         case.dispute(world, transfer);
     }

@@ -1,0 +1,102 @@
+//! `casetrail coverage`: what became of the cases under an agreement's clauses.
+
+use clap::Args;
+
+use super::connection::ServerArguments;
+use super::failure::Failure;
+use super::names;
+use super::output::{Output, Table};
+use crate::wire::json;
+use crate::wire::v1::{GetAgreementCoverageRequest, GetAgreementCoverageResponse};
+
+/// Which agreement.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  casetrail coverage 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001
+  casetrail coverage 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --cases")]
+pub(super) struct CoverageArguments {
+    /// The agreement's case, a UUID
+    #[arg(value_name = "AGREEMENT")]
+    agreement_case_id: String,
+    /// Name the cases behind the counts, up to 1,000 a clause
+    #[arg(long)]
+    cases: bool,
+    /// As canonical protobuf JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub(super) async fn run(arguments: &CoverageArguments) -> Result<(), Failure> {
+    let connection = arguments.server.connect().await?;
+    let request = GetAgreementCoverageRequest {
+        agreement_case_id: arguments.agreement_case_id.clone(),
+        with_cases: arguments.cases,
+        as_of: None,
+    };
+    let coverage = connection.cases().get_agreement_coverage(request).await;
+    let coverage = coverage
+        .map_err(|status| connection.failure(&status))?
+        .into_inner();
+    let mut output = Output::stdout();
+    if arguments.json {
+        output.line(&json::to_json(&coverage))?;
+    } else {
+        print(&mut output, &coverage)?;
+    }
+    output.flush()
+}
+
+fn print(output: &mut Output, coverage: &GetAgreementCoverageResponse) -> Result<(), Failure> {
+    let mut table = Table::new([
+        "clause",
+        "due",
+        "covered",
+        "confirmed",
+        "reported",
+        "outstanding",
+        "disputed",
+        "excluded",
+    ]);
+    for clause in &coverage.clauses {
+        let of = clause.clause.clone().unwrap_or_default();
+        let excluded: Vec<_> = clause
+            .exclusions
+            .iter()
+            .map(|it| format!("{} {}", it.cases, names::exclusion(it.reason())))
+            .collect();
+        table.row([
+            of.reference,
+            if of.due.is_empty() {
+                "-".to_owned()
+            } else {
+                of.due
+            },
+            clause.covered.to_string(),
+            clause.confirmed.to_string(),
+            clause.reported.to_string(),
+            clause.outstanding.to_string(),
+            clause.disputed.to_string(),
+            if excluded.is_empty() {
+                "-".to_owned()
+            } else {
+                excluded.join(", ")
+            },
+        ]);
+    }
+    table.print(output)?;
+    for clause in &coverage.clauses {
+        for case in &clause.cases {
+            let reference = clause
+                .clause
+                .as_ref()
+                .map_or("", |it| it.reference.as_str());
+            let standing = case.standing.clone().unwrap_or_default();
+            let standing = names::standing(&standing);
+            output.line(&format!("{reference}  {}  {standing}", case.case_id))?;
+        }
+    }
+    output.line(&format!("\nat position {}", coverage.position))
+}
