@@ -51,7 +51,7 @@ fn records() -> Vec<Record> {
             organisation: "org-1".to_owned(),
         };
         runtime
-            .block_on(ledger.submit(submission, recorder))
+            .block_on(ledger.try_submit(submission, recorder))
             .unwrap();
     }
     ledger.shut_down();

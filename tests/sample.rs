@@ -56,7 +56,7 @@ async fn submit(sample: Vec<SubmitEventsRequest>, seed: u64) -> usize {
             actor: "worker-1".into(),
             organisation: "org-1".into(),
         };
-        if let Err(error) = ledger.submit(submission, recorder).await {
+        if let Err(error) = ledger.try_submit(submission, recorder).await {
             panic!("seed {seed}, line {number}: {error:?}\n{text}");
         }
     }

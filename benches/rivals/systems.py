@@ -230,7 +230,7 @@ class Casetrail:
             ("single-64", "unary", 1, 64, 1),
             ("single-64", "unary", 4, 16, 1),
             ("single-256", "unary", 4, 64, 1),
-            ("single-more", "stream", 4, 256, 1),
+            ("single-more", "stream", 4, 512, 1),
             ("single-more", "stream", 4, 1024, 1),
             ("batch-64", "unary", 4, 16, 64),
             ("batch-64", "stream", 4, 16, 64),

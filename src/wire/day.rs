@@ -43,8 +43,9 @@ impl Day {
 
     /// Reads a date of the form `2024-03-05`; None for any other text.
     pub fn parse(text: &str) -> Option<Self> {
-        let (year, month_and_day) = text.split_once('-')?;
-        let (month, day) = month_and_day.split_once('-')?;
+        let year = text.get(..4)?;
+        let month = text.get(4..7)?.strip_prefix('-')?;
+        let day = text.get(7..)?.strip_prefix('-')?;
         Self::from_calendar(
             digits(year, 4)?,
             u8::try_from(digits(month, 2)?).ok()?,

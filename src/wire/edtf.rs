@@ -84,6 +84,15 @@ pub fn days(text: &str) -> Result<OccurredDays, EdtfError> {
     if !text.is_ascii() {
         return Err(EdtfError::Form);
     }
+    // Most dates are whole days. What is none is looked at more closely.
+    if text.len() == 10
+        && let Some(day) = Day::parse(text)
+    {
+        return Ok(OccurredDays {
+            earliest: day,
+            latest: day,
+        });
+    }
     if let Some((start, end)) = text.split_once('/') {
         return interval(start, end);
     }

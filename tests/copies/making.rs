@@ -4,7 +4,7 @@ use std::process::Output;
 use std::sync::{Arc, OnceLock};
 
 use casetrail::cli::sample::Sample;
-use casetrail::ledger::{Ledger, Recorder};
+use casetrail::ledger::{Answer, Ledger, Recorder};
 use casetrail::log::backup::{BackupError, BackupReader, BackupWriter, Header, Item};
 use casetrail::log::{Log, MemoryLog};
 use casetrail::view::Views;
@@ -49,13 +49,18 @@ fn recorded(cases: u64, seed: u64) -> Vec<RecordBlock> {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             runtime.block_on(async {
-                let mut answers = Vec::new();
-                for request in Sample::new(cases, seed) {
+                let channel = ledger.channel(recorder);
+                let mut waiting = 0;
+                for (index, request) in (0..).zip(Sample::new(cases, seed)) {
                     let submission = validate::submission(request, ledger.today()).unwrap();
-                    answers.push(ledger.enqueue(submission, recorder.clone()).await.unwrap());
+                    channel.put(index, submission).await.unwrap();
+                    waiting += 1;
                 }
-                for answer in answers {
-                    answer.await.unwrap();
+                while waiting > 0 {
+                    for (_, answer) in channel.answers().await {
+                        assert!(matches!(answer, Answer::Told(Ok(_))));
+                        waiting -= 1;
+                    }
                 }
             });
         });
