@@ -165,3 +165,58 @@ impl Inbox {
         self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn reply(inbox: &Arc<Inbox>, index: u64) -> Reply {
+        Reply(Some(Recipient::Channel {
+            inbox: Arc::clone(inbox),
+            index,
+        }))
+    }
+
+    fn refusal() -> Verdict {
+        Verdict::Refused(SubmitError::QueueFull)
+    }
+
+    #[tokio::test]
+    async fn what_is_dropped_without_a_verdict_is_told_and_wakes() {
+        let inbox = Arc::<Inbox>::default();
+        drop(reply(&inbox, 7));
+        inbox.arrived.notified().await;
+        let [(7, None)] = inbox.take()[..] else {
+            panic!("the reply was lost");
+        };
+    }
+
+    #[tokio::test]
+    async fn the_verdicts_of_a_commit_wake_their_channel_once_all_are_there() {
+        let inbox = Arc::<Inbox>::default();
+        let mut woken = Woken::default();
+        for index in 0..3 {
+            reply(&inbox, index).tell(refusal(), &mut woken);
+        }
+        let mut arrived = std::pin::pin!(inbox.arrived.notified());
+        assert!(arrived.as_mut().now_or_never().is_none());
+        drop(woken);
+        arrived.await;
+        let indexes: Vec<_> = inbox.take().iter().map(|(index, _)| *index).collect();
+        assert_eq!(indexes, [0, 1, 2]);
+        assert!(inbox.take().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_channel_that_takes_between_two_verdicts_is_woken_for_the_second() {
+        let inbox = Arc::<Inbox>::default();
+        let mut woken = Woken::default();
+        reply(&inbox, 0).tell(refusal(), &mut woken);
+        assert_eq!(inbox.take().len(), 1);
+        reply(&inbox, 1).tell(refusal(), &mut woken);
+        drop(woken);
+        inbox.arrived.notified().await;
+        assert_eq!(inbox.take().len(), 1);
+    }
+}
