@@ -47,15 +47,15 @@ pub(super) async fn rebuild(
         .await
         .map_err(|_| RebuildError::Stopped)?
         .map_err(RebuildError::Fold)?;
-    blocking(move || {
-        Ok(Rebuilt {
-            position: rebuilt.position(),
-            running_digest: running.digest(),
-            rebuilt_digest: rebuilt.digest(),
-            cases: rebuilt.cases().len(),
-        })
+    let (position, cases) = (rebuilt.position(), rebuilt.cases().len());
+    let digest = |views: Frozen| blocking(move || Ok(views.digest()));
+    let (running_digest, rebuilt_digest) = tokio::try_join!(digest(running), digest(rebuilt))?;
+    Ok(Rebuilt {
+        position,
+        running_digest,
+        rebuilt_digest,
+        cases,
     })
-    .await
 }
 
 /// Folds the log into new views up to what is there by the end of it.

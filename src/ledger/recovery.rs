@@ -1,18 +1,23 @@
 //! What a start does: takes the views from the newest snapshot and folds the records after it.
 
+use std::sync::mpsc::{self, SyncSender};
 use std::time::Instant;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::error::OpenError;
-use crate::log::Log;
+use crate::log::{Log, ReadError};
 use crate::view::{SnapshotFile, Views};
+use crate::wire::block::RecordBlock;
 use crate::wire::outline::RecordOutline;
 use crate::wire::v1::Record;
 
 /// How many bytes of blocks are read at a time.
 const READ_BYTES: usize = 4 * 1024 * 1024;
+
+/// What was read at a time.
+type Portion = Result<Vec<RecordBlock>, ReadError>;
 
 /// The views as they are at the head of the log.
 pub(super) struct Recovered {
@@ -52,21 +57,51 @@ pub(super) fn recover(
     })
 }
 
-/// Folds the records of the log into the views up to a position.
+/// Folds the records of the log into the views up to a position, reading ahead meanwhile.
 pub(super) fn fold_up_to(log: &dyn Log, views: &mut Views, until: u64) -> Result<(), OpenError> {
-    while views.position() < until {
-        for block in log.read(views.position(), READ_BYTES)? {
-            for (position, bytes) in block.records() {
-                if position < views.position() {
-                    continue;
-                }
-                if position >= until {
-                    return Ok(());
-                }
-                let record =
-                    RecordOutline::read(&bytes).map_err(|_| OpenError::Decode { position })?;
-                views.fold_outline(position, &record)?;
+    let from = views.position();
+    if from >= until {
+        return Ok(());
+    }
+    std::thread::scope(|scope| {
+        let (sender, portions) = mpsc::sync_channel(1);
+        std::thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn_scoped(scope, move || read_up_to(log, from, until, &sender))
+            .map_err(OpenError::Thread)?;
+        for blocks in portions {
+            for block in blocks? {
+                fold_block(&block, views, until)?;
             }
+        }
+        Ok(())
+    })
+}
+
+/// Reads portions of blocks until the one that reaches `until`, or until nobody takes them.
+fn read_up_to(log: &dyn Log, from: u64, until: u64, portions: &SyncSender<Portion>) {
+    let mut position = from;
+    while position < until {
+        let portion = log.read(position, READ_BYTES);
+        let end = match &portion {
+            Ok(blocks) => blocks.last().map(RecordBlock::end_position),
+            Err(_) => None,
+        };
+        if portions.send(portion).is_err() {
+            return;
+        }
+        match end {
+            Some(end) => position = end,
+            None => return,
+        }
+    }
+}
+
+fn fold_block(block: &RecordBlock, views: &mut Views, until: u64) -> Result<(), OpenError> {
+    for (position, bytes) in block.records() {
+        if position >= views.position() && position < until {
+            let record = RecordOutline::read(&bytes).map_err(|_| OpenError::Decode { position })?;
+            views.fold_outline(position, &record)?;
         }
     }
     Ok(())
