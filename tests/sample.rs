@@ -12,9 +12,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use casetrail::cli::sample::{COVERING_CASES, Sample, line};
+use casetrail::cli::sample::{COVERING_CASES, Sample};
 use casetrail::ledger::{Ledger, Recorder};
 use casetrail::log::{Log, MemoryLog};
+use casetrail::wire::json::to_json;
 use casetrail::wire::v1::{EventType, SubmitEventsRequest};
 use casetrail::wire::{event_type, json, validate};
 
@@ -49,7 +50,7 @@ fn every_type() -> BTreeSet<EventType> {
 async fn submit(sample: Vec<SubmitEventsRequest>, seed: u64) -> usize {
     let ledger = Ledger::open(Arc::new(MemoryLog::new()) as Arc<dyn Log>, None).unwrap();
     for (number, request) in sample.into_iter().enumerate() {
-        let text = line(&request);
+        let text = to_json(&request).unwrap();
         let submission = validate::submission(request, ledger.today())
             .unwrap_or_else(|invalid| panic!("seed {seed}, line {number}: {invalid:?}\n{text}"));
         let recorder = Recorder {
@@ -123,7 +124,7 @@ fn it_has_as_many_cases_as_asked_for_and_no_identifier_twice() {
 
 #[test]
 fn the_same_seed_gives_the_same_lines_and_another_one_gives_others() {
-    let lines = |seed| Sample::new(100, seed).map(|submission| line(&submission));
+    let lines = |seed| Sample::new(100, seed).map(|submission| to_json(&submission).unwrap());
     assert!(lines(5).eq(lines(5)));
     assert!(!lines(5).eq(lines(6)));
 }
@@ -131,7 +132,7 @@ fn the_same_seed_gives_the_same_lines_and_another_one_gives_others() {
 #[test]
 fn a_line_reads_back_as_its_submission() {
     for submission in Sample::new(100, 3) {
-        let read: SubmitEventsRequest = json::from_json(&line(&submission)).unwrap();
+        let read: SubmitEventsRequest = json::from_json(&to_json(&submission).unwrap()).unwrap();
         assert_eq!(read, submission);
     }
 }
@@ -139,7 +140,7 @@ fn a_line_reads_back_as_its_submission() {
 #[test]
 fn it_holds_several_scripts_uncertain_dates_and_submissions_of_two_cases() {
     let sample: Vec<_> = Sample::new(300, 1).collect();
-    let text: String = sample.iter().map(line).collect();
+    let text: String = sample.iter().map(|it| to_json(it).unwrap()).collect();
     for script in ['A', 'Α', 'А', 'س', '名', 'अ'] {
         assert!(text.contains(script), "{script}");
     }

@@ -6,7 +6,6 @@ use super::connection::ServerArguments;
 use super::failure::Failure;
 use super::names;
 use super::output::{Output, Table};
-use crate::wire::json;
 use crate::wire::v1::{GetAgreementCoverageRequest, GetAgreementCoverageResponse};
 
 /// Which agreement.
@@ -42,7 +41,7 @@ pub(super) async fn run(arguments: &CoverageArguments) -> Result<(), Failure> {
         .into_inner();
     let mut output = Output::stdout();
     if arguments.json {
-        output.line(&json::to_json(&coverage))?;
+        output.json(&coverage)?;
     } else {
         print(&mut output, &coverage)?;
     }

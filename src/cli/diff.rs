@@ -9,7 +9,6 @@ use super::filter::FilterArguments;
 use super::names;
 use super::output::Output;
 use crate::wire::day::Day;
-use crate::wire::json;
 use crate::wire::v1::as_of::KnownAt;
 use crate::wire::v1::{CaseDifference, CompareCasesRequest, Standing};
 
@@ -68,7 +67,7 @@ pub(super) async fn run(arguments: &DiffArguments) -> Result<(), Failure> {
             .into_inner();
         for difference in &page.differences {
             if arguments.json {
-                output.line(&json::to_json(difference))?;
+                output.json(difference)?;
             } else {
                 print(&mut output, difference)?;
             }

@@ -7,7 +7,6 @@ use super::connection::ServerArguments;
 use super::failure::Failure;
 use super::names;
 use super::output::{Output, note};
-use crate::wire::json;
 use crate::wire::v1::{
     Case, CaseLink, CaseStatus, Clause, ClauseBasis, GetCaseRequest, LegalCategory, LinkType,
     WishesOutcome, case::Detail,
@@ -47,10 +46,10 @@ pub(super) async fn run(arguments: &GetArguments) -> Result<(), Failure> {
     let (case, possible) = (response.case.unwrap_or_default(), response.possible_case);
     let mut output = Output::stdout();
     if arguments.json {
-        output.line(&json::to_json(&case))?;
+        output.json(&case)?;
         if let Some(possible) = &possible {
             note("The answer depends on an uncertain date; the second line is as it possibly was.");
-            output.line(&json::to_json(possible))?;
+            output.json(possible)?;
         }
     } else {
         for (name, value) in facts(&case) {

@@ -6,11 +6,11 @@ use super::connection::ServerArguments;
 use super::failure::Failure;
 use super::names;
 use super::output::Output;
+use crate::wire::event_type;
 use crate::wire::v1::{
     CaseReopenedReason, CorrectionReason, Credibility, Event, GetCaseHistoryRequest, HistoryEntry,
     Removal, RetractionReason, event::Payload, removal::Reason,
 };
-use crate::wire::{event_type, json};
 
 /// The largest page that a server gives.
 const PAGE_SIZE: i32 = 1000;
@@ -48,11 +48,11 @@ pub(super) async fn run(arguments: &HistoryArguments) -> Result<(), Failure> {
             .map_err(|status| connection.failure(&status))?
             .into_inner();
         for entry in &page.entries {
-            output.line(&if arguments.json {
-                json::to_json(entry)
+            if arguments.json {
+                output.json(entry)?;
             } else {
-                line(entry)
-            })?;
+                output.line(&line(entry))?;
+            }
         }
         output.flush()?;
         page_token = page.next_page_token;

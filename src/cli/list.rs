@@ -8,7 +8,6 @@ use super::failure::Failure;
 use super::filter::FilterArguments;
 use super::names;
 use super::output::{Output, note};
-use crate::wire::json;
 use crate::wire::v1::{Case, ListCasesRequest};
 
 /// The largest page that a server gives.
@@ -60,9 +59,9 @@ pub(super) async fn run(arguments: &ListArguments) -> Result<(), Failure> {
         for case in &page.cases {
             let possible = possible.next_if(|possible| possible.case_id == case.case_id);
             if arguments.json {
-                output.line(&json::to_json(case))?;
+                output.json(case)?;
                 if let Some(possible) = possible {
-                    output.line(&json::to_json(possible))?;
+                    output.json(possible)?;
                 }
             } else {
                 output.line(&line(case, possible))?;

@@ -4,7 +4,10 @@
 
 use std::io::{self, BufWriter, Write};
 
+use prost::{Message, Name};
+
 use super::failure::Failure;
+use crate::wire::json;
 
 /// The output of a command, line by line.
 pub(super) struct Output {
@@ -28,6 +31,11 @@ impl Output {
         written.map_err(failure)
     }
 
+    /// Writes a message as a line of canonical JSON.
+    pub(super) fn json<T: Message + Name>(&mut self, message: &T) -> Result<(), Failure> {
+        self.line(&json_of(message)?)
+    }
+
     /// Writes bytes as they are.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.writer.write_all(bytes).map_err(failure)
@@ -37,6 +45,11 @@ impl Output {
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
         self.writer.flush().map_err(failure)
     }
+}
+
+/// A message as canonical JSON.
+pub(super) fn json_of<T: Message + Name>(message: &T) -> Result<String, Failure> {
+    json::to_json(message).map_err(|error| Failure::local("the message can't be printed", &error))
 }
 
 /// Writes a line for the user's eyes to standard error. That nobody may read it is no failure.

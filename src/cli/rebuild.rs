@@ -6,7 +6,6 @@ use super::connection::ServerArguments;
 use super::failure::Failure;
 use super::names;
 use super::output::Output;
-use crate::wire::json;
 use crate::wire::v1::{RebuildViewsRequest, RebuildViewsResponse};
 
 /// How to answer.
@@ -36,7 +35,7 @@ pub(super) async fn run(arguments: &RebuildArguments) -> Result<(), Failure> {
         .into_inner();
     let mut output = Output::stdout();
     if arguments.json {
-        output.line(&json::to_json(&rebuilt))?;
+        output.json(&rebuilt)?;
     } else {
         output.line(&format!("cases    {}", rebuilt.cases))?;
         output.line(&format!("position {}", rebuilt.position))?;

@@ -10,9 +10,8 @@ use prost_types::Timestamp;
 use super::connection::{Connection, ServerArguments};
 use super::failure::{Failure, chain};
 use super::names;
-use super::output::{Output, note};
+use super::output::{Output, json_of, note};
 use crate::wire::block::RecordBlock;
-use crate::wire::json;
 use crate::wire::v1::replay_events_request::{End, Start};
 use crate::wire::v1::replay_events_response::Item;
 use crate::wire::v1::{Record, ReplayEventsRequest, ReplayFilter};
@@ -84,7 +83,7 @@ pub(super) async fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
     let ended = replay(&connection, request(arguments), &mut replayed, |batch| {
         for (position, record) in batch {
             output.line(&if arguments.json {
-                json_line(*position, record)
+                json_line(*position, record)?
             } else {
                 line(*position, record)
             })?;
@@ -220,7 +219,9 @@ fn line(position: u64, record: &Record) -> String {
 }
 
 /// A record with its position, which canonical JSON writes as a string, being 64 bits wide.
-fn json_line(position: u64, record: &Record) -> String {
-    let record = json::to_json(record);
-    format!("{{\"position\":\"{position}\",\"record\":{record}}}")
+fn json_line(position: u64, record: &Record) -> Result<String, Failure> {
+    let record = json_of(record)?;
+    Ok(format!(
+        "{{\"position\":\"{position}\",\"record\":{record}}}"
+    ))
 }

@@ -10,7 +10,6 @@ use super::failure::Failure;
 use super::filter::FilterArguments;
 use super::names;
 use super::output::{Output, Table};
-use crate::wire::json;
 use crate::wire::v1::as_of::KnownAt;
 use crate::wire::v1::{CaseKind, CaseStatus, GetSummarySeriesRequest, SeriesClock, SummaryPoint};
 
@@ -72,7 +71,7 @@ pub(super) async fn run(arguments: &SeriesArguments) -> Result<(), Failure> {
     let mut output = Output::stdout();
     if arguments.json {
         for point in &series.points {
-            output.line(&json::to_json(point))?;
+            output.json(point)?;
         }
     } else {
         print(&mut output, &series.points)?;

@@ -6,7 +6,6 @@ use super::connection::ServerArguments;
 use super::failure::Failure;
 use super::names;
 use super::output::Output;
-use crate::wire::json;
 use crate::wire::v1::{GetServerStatusRequest, GetServerStatusResponse};
 
 /// What to ask for.
@@ -37,7 +36,7 @@ pub(super) async fn run(arguments: &StatusArguments) -> Result<(), Failure> {
         .into_inner();
     let mut output = Output::stdout();
     if arguments.json {
-        output.line(&json::to_json(&status))?;
+        output.json(&status)?;
     } else {
         for (name, value) in facts(&status) {
             output.line(&format!("{name:<16}{value}"))?;

@@ -10,7 +10,6 @@ use super::failure::Failure;
 use super::filter::FilterArguments;
 use super::names;
 use super::output::{Output, Table};
-use crate::wire::json;
 use crate::wire::v1::{CaseKind, CaseStatus, GetSummaryRequest, GetSummaryResponse, LegalCategory};
 
 /// What to count, and how finely.
@@ -57,7 +56,7 @@ pub(super) async fn run(arguments: &SummaryArguments) -> Result<(), Failure> {
         .into_inner();
     let mut output = Output::stdout();
     if arguments.json {
-        output.line(&json::to_json(&summary))?;
+        output.json(&summary)?;
     } else {
         print(&mut output, &summary, arguments.by)?;
     }

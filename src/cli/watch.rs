@@ -13,7 +13,6 @@ use super::failure::{Failure, cause_of, is_lost_connection};
 use super::filter::FilterArguments;
 use super::names;
 use super::output::{Output, note};
-use crate::wire::json;
 use crate::wire::v1::watch_status_request::Start;
 use crate::wire::v1::watch_status_response::Item;
 use crate::wire::v1::{StatusChange, WatchMode, WatchStatusRequest, WatchStatusResponse};
@@ -69,7 +68,7 @@ pub(super) async fn run(arguments: &WatchArguments) -> Result<(), Failure> {
     let mut output = Output::stdout();
     let show = |response: &WatchStatusResponse| {
         if arguments.json {
-            output.line(&json::to_json(response))?;
+            output.json(response)?;
         } else if let Some(line) = line(response) {
             output.line(&line)?;
         }

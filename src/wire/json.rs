@@ -35,21 +35,35 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
+/// A message that canonical JSON has no form for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoJsonForm {
+    /// What has no form; it never holds a value.
+    pub message: String,
+}
+
+impl fmt::Display for NoJsonForm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "it has no JSON form: {}", self.message)
+    }
+}
+
+impl std::error::Error for NoJsonForm {}
+
 /// Writes a message as canonical protobuf JSON on one line.
 ///
-/// # Panics
-/// Where the message holds a `RecordBlock`, whose records nobody has decoded yet: write its records
-/// one by one.
-#[expect(
-    clippy::expect_used,
-    reason = "every message but a block has a JSON form"
-)]
-pub fn to_json<T: Message + Name>(message: &T) -> String {
+/// # Errors
+/// A time beyond the years 0001 to 9999, or a `RecordBlock`, whose records nobody has decoded yet.
+pub fn to_json<T: Message + Name>(message: &T) -> Result<String, NoJsonForm> {
     let mut dynamic = DynamicMessage::new(descriptor::<T>());
     dynamic
         .transcode_from(message)
-        .expect("the name is that of the message");
-    serde_json::to_string(&dynamic).expect("a message of the protocol has a JSON form")
+        .map_err(|error| NoJsonForm {
+            message: error.to_string(),
+        })?;
+    serde_json::to_string(&dynamic).map_err(|error| NoJsonForm {
+        message: error.to_string(),
+    })
 }
 
 /// Reads a message from its JSON.

@@ -27,6 +27,10 @@ pub const UNKNOWN_FIELDS: &str = "UNKNOWN_FIELDS";
 /// Reason of a refusal: bytes that are no message of the protocol.
 pub const MALFORMED_MESSAGE: &str = "MALFORMED_MESSAGE";
 
+/// How many messages within one another are looked into: as many as prost decodes. An event can hold
+/// a replacement, which is an event again, so that the protocol alone sets no bound.
+const DEPTH_MAX: u32 = 100;
+
 /// A request of more bytes has its fields counted before it is decoded.
 const COUNTED_BYTES_MIN: usize = 16 * 1024;
 
@@ -138,7 +142,9 @@ pub fn decode<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Status> {
 fn refuse_too_many_fields<U: Name>(bytes: &Bytes) -> Result<(), Status> {
     let descriptor = super::descriptor_pool().get_message_by_name(&U::full_name());
     let mut left = REQUEST_FIELDS_MAX;
-    match descriptor.is_none_or(|descriptor| within(&descriptor, bytes.clone(), &mut left)) {
+    let is_within =
+        |descriptor: MessageDescriptor| within(&descriptor, bytes.clone(), &mut left, DEPTH_MAX);
+    match descriptor.is_none_or(is_within) {
         true => Ok(()),
         false => Err(refusal(
             TOO_LARGE,
@@ -150,9 +156,12 @@ fn refuse_too_many_fields<U: Name>(bytes: &Bytes) -> Result<(), Status> {
     }
 }
 
-/// Whether an encoded message has at most `left` fields, those of the messages in it included.
-/// Where the bytes are malformed, which decoding will tell, there are no more.
-fn within(descriptor: &MessageDescriptor, mut bytes: Bytes, left: &mut usize) -> bool {
+/// Whether an encoded message has at most `left` fields, those of the messages in it included, down
+/// to `depth`. Where the bytes are malformed or deeper, which decoding will tell, there are no more.
+fn within(descriptor: &MessageDescriptor, mut bytes: Bytes, left: &mut usize, depth: u32) -> bool {
+    let Some(depth) = depth.checked_sub(1) else {
+        return true;
+    };
     while bytes.has_remaining() {
         let Some(fewer) = left.checked_sub(1) else {
             return false;
@@ -166,7 +175,7 @@ fn within(descriptor: &MessageDescriptor, mut bytes: Bytes, left: &mut usize) ->
             let length = decode_varint(&mut bytes).map(usize::try_from);
             match length {
                 Ok(Ok(length)) if length <= bytes.len() => {
-                    if !within(&inner, bytes.split_to(length), left) {
+                    if !within(&inner, bytes.split_to(length), left, depth) {
                         return false;
                     }
                 }

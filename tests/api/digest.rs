@@ -4,10 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use casetrail::cli::sample::{Sample, line};
+use casetrail::cli::sample::Sample;
 use casetrail::log::DataFolder;
 use casetrail::view::{SnapshotFile, Views};
 use casetrail::wire::json;
+use casetrail::wire::json::to_json;
 use casetrail::wire::v1::{EventType, RebuildViewsRequest};
 use tempfile::TempDir;
 
@@ -49,7 +50,7 @@ fn snapshot_of(folder: &Path) -> PathBuf {
 async fn a_replay_the_running_the_rebuilt_and_the_restarted_views_have_one_digest() {
     // As a user submits them: by way of their JSON.
     let sample: Vec<_> = Sample::new(330, 5)
-        .map(|submission| json::from_json(&line(&submission)).unwrap())
+        .map(|submission| json::from_json(&to_json(&submission).unwrap()).unwrap())
         .collect();
     let (first, second) = sample.split_at(sample.len() / 2);
     let folder = TempDir::new().unwrap();

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use casetrail::cli::sample::line;
+use casetrail::wire::json::to_json;
 use casetrail::wire::v1::EventType as E;
 use serde_json::Value;
 use tokio::process::Command;
@@ -76,7 +76,7 @@ async fn a_client_made_from_reflection_alone_submits_gets_watches_and_replays() 
         valid_event(E::DetentionAcknowledged),
     ]);
     let case_id = submission.changes[0].case_id.as_str();
-    let (once, python) = (line(&submission), python.as_str());
+    let (once, python) = (to_json(&submission).unwrap(), python.as_str());
 
     let recorded = call(python, &server, "CaseService/SubmitEvents", &[&once]).await;
     let recorded = recorded.unwrap().remove(0);
@@ -86,7 +86,7 @@ async fn a_client_made_from_reflection_alone_submits_gets_watches_and_replays() 
     assert_eq!(again.unwrap()[0]["replayed"], true);
     let items: Vec<_> = (0..3)
         .map(|_| {
-            let opening = line(&submission_of(vec![valid_event(E::RemainsReported)]));
+            let opening = to_json(&submission_of(vec![valid_event(E::RemainsReported)])).unwrap();
             format!(r#"{{"submission": {opening}}}"#)
         })
         .collect();

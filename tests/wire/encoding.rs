@@ -106,6 +106,41 @@ fn a_request_of_very_many_small_fields_is_refused_before_it_takes_up_memory() {
 }
 
 #[test]
+fn a_request_of_replacements_within_replacements_is_refused_and_not_followed_down() {
+    // From the innermost message outwards, back to front, since each is as long as what it holds.
+    let mut bytes = Vec::new();
+    let mut wrap = |number: u32| {
+        let mut head = BytesMut::new();
+        encode_key(number, WireType::LengthDelimited, &mut head);
+        encode_varint(bytes.len() as u64, &mut head);
+        bytes.extend(head.iter().rev());
+    };
+    for _ in 0..90_000 {
+        wrap(2); // EventCorrected.replacement
+        wrap(106); // Event.event_corrected
+    }
+    wrap(5); // CaseChange.events
+    wrap(2); // SubmitEventsRequest.changes
+    bytes.reverse();
+    assert!(bytes.len() < limits::REQUEST_MESSAGE_BYTES_MAX);
+    let status = decode_request(bytes).unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "MALFORMED_MESSAGE");
+}
+
+#[test]
+fn a_time_that_no_calendar_has_is_an_error_and_no_panic() {
+    for seconds in [i64::MIN, i64::MAX] {
+        let mut record = record();
+        let nanos = i32::MAX;
+        record.recorded_at = Some(Timestamp { seconds, nanos });
+        let error = to_json(&record).unwrap_err();
+        assert!(error.to_string().contains("out of range"), "{error}");
+    }
+}
+
+#[test]
 fn a_request_with_unknown_fields_is_refused_at_any_depth() {
     let request = submission_of(vec![valid_event(Type::HospitalAdmitted)]);
     assert_eq!(decode_request(request.encode_to_vec()).unwrap(), request);
@@ -184,7 +219,7 @@ fn a_malformed_request_is_invalid_and_an_answer_may_hold_more_than_is_known() {
 fn every_event_reads_back_from_its_json() {
     for &event_type in event_type::ALL {
         let request = submission_of(vec![valid_event(event_type)]);
-        let json = to_json(&request);
+        let json = to_json(&request).unwrap();
         assert!(!json.contains('\n'));
         assert_eq!(
             from_json::<v1::SubmitEventsRequest>(&json).unwrap(),
@@ -196,7 +231,7 @@ fn every_event_reads_back_from_its_json() {
 #[test]
 fn json_is_canonical_and_reads_both_forms_of_names() {
     let record = record();
-    let json = to_json(&record);
+    let json = to_json(&record).unwrap();
     for part in [
         r#""caseVersion":"7""#,
         r#""eventType":"EVENT_TYPE_RELEASED""#,

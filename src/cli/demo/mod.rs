@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use self::watcher::Watcher;
 use super::connection::{Connection, RecorderArguments, ServerArguments};
 use super::failure::Failure;
-use super::output::Output;
+use super::output::{Output, json_of};
 use super::replay::{Replayed, replay};
 use super::server_process::{Program, Server};
 use super::submit::{Report, Tally, submit_file};
@@ -328,7 +328,7 @@ fn write_sample(path: PathBuf, cases: u64) -> Result<SampleFile, Failure> {
             .sum();
         sample.submissions += 1;
         sample.events += u64::try_from(events).unwrap_or(0);
-        writeln!(file, "{}", sample::line(&submission)).map_err(failed)?;
+        writeln!(file, "{}", json_of(&submission)?).map_err(failed)?;
     }
     file.flush().map_err(failed)?;
     Ok(sample)

@@ -21,7 +21,6 @@ use clap::Args;
 use self::world::World;
 use super::failure::Failure;
 use super::output::Output;
-use crate::wire::json;
 use crate::wire::v1::SubmitEventsRequest;
 
 /// The number of cases from which on a sample has every event type: one story of each plot in which
@@ -53,14 +52,9 @@ pub struct SampleArguments {
 pub fn run(arguments: &SampleArguments) -> Result<(), Failure> {
     let mut output = Output::stdout();
     for submission in Sample::new(arguments.cases, arguments.seed) {
-        output.line(&line(&submission))?;
+        output.json(&submission)?;
     }
     output.flush()
-}
-
-/// A submission as the line that `casetrail submit` reads.
-pub fn line(submission: &SubmitEventsRequest) -> String {
-    json::to_json(submission)
 }
 
 /// A sample, submission by submission in the order in which they are to be submitted. What it holds
