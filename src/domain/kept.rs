@@ -80,7 +80,7 @@ impl CaseState {
     }
 
     /// The case into which this one is merged; empty while it stands for itself.
-    pub(super) fn merged_into(&self) -> String {
+    pub fn merged_into(&self) -> String {
         let payload = self
             .merge_place()
             .and_then(|place| decoded(self.kept_bytes(place)));

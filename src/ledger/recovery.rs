@@ -82,17 +82,19 @@ pub(super) fn fold_up_to(log: &dyn Log, views: &mut Views, until: u64) -> Result
 fn read_up_to(log: &dyn Log, from: u64, until: u64, portions: &SyncSender<Portion>) {
     let mut position = from;
     while position < until {
-        let portion = log.read(position, READ_BYTES);
-        let end = match &portion {
-            Ok(blocks) => blocks.last().map(RecordBlock::end_position),
-            Err(_) => None,
-        };
-        if portions.send(portion).is_err() {
+        let portion = log.read(position, READ_BYTES).and_then(|blocks| {
+            position = blocks
+                .last()
+                .map(RecordBlock::end_position)
+                .ok_or_else(|| {
+                    let cause = "there is no block".to_owned();
+                    ReadError::Corrupt { position, cause }
+                })?;
+            Ok(blocks)
+        });
+        let failed = portion.is_err();
+        if portions.send(portion).is_err() || failed {
             return;
-        }
-        match end {
-            Some(end) => position = end,
-            None => return,
         }
     }
 }

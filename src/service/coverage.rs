@@ -41,7 +41,7 @@ pub(super) fn count(
         known.filter_map(|case| time.known(case))
     };
     for case in known() {
-        if let Ok(survivor) = Uuid::try_parse(&case.standing().merged_into) {
+        if let Ok(survivor) = Uuid::try_parse(&case.merged_into()) {
             merged.insert(case.case_id(), survivor);
         }
         let coverages = if put.contains(&case.case_id()) {

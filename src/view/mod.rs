@@ -98,10 +98,9 @@ impl Views {
         self.at_places(self.mentions.covered(agreement))
     }
 
-    fn at_places(&self, places: &[usize]) -> Vec<Arc<CaseState>> {
-        let places = places.iter();
+    fn at_places(&self, places: impl Iterator<Item = usize>) -> Vec<Arc<CaseState>> {
         places
-            .filter_map(|place| self.cases.get(*place).cloned())
+            .filter_map(|place| self.cases.get(place).cloned())
             .collect()
     }
 

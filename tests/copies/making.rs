@@ -18,7 +18,7 @@ use crate::support::server::casetrail;
 /// The version of the software under test.
 pub const SOFTWARE: &str = env!("CARGO_PKG_VERSION");
 
-/// The blocks of a log of a sample of 60 cases, which has every event type.
+/// The blocks of a log of a sample of 60 cases, which has every event of the three main kinds.
 pub fn sample_blocks() -> &'static [RecordBlock] {
     static BLOCKS: OnceLock<Vec<RecordBlock>> = OnceLock::new();
     BLOCKS.get_or_init(|| {
