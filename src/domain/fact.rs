@@ -72,6 +72,14 @@ impl Fact {
             )
     }
 
+    /// Whether its payload is kept whole.
+    pub(super) fn keeps_payload(&self) -> bool {
+        matches!(
+            self.effect,
+            Effect::Kept(_) | Effect::MergedInto(_) | Effect::Unmerged(_)
+        )
+    }
+
     /// The fact that it takes away, where it does.
     pub(super) fn removes(&self) -> Option<FactIndex> {
         match self.effect {

@@ -66,6 +66,8 @@ struct Rare {
     breaks: Vec<FactIndex>,
     /// Where the payload is kept by which the case is merged into another one, while it is.
     merged: Option<TextPlace>,
+    /// Whether any fact has its payload kept whole, also one that no longer counts.
+    keeps_payloads: bool,
 }
 
 impl Folded {
@@ -82,6 +84,7 @@ impl Folded {
         let rare = Rare {
             verified,
             removed,
+            keeps_payloads: facts.iter().any(Fact::keeps_payload),
             ..Rare::default()
         };
         let mut folded = Self {
@@ -119,6 +122,9 @@ impl Folded {
             self.rare_mut().disputes.push(index);
         }
         self.note_merge(fact);
+        if fact.keeps_payload() {
+            self.rare_mut().keeps_payloads = true;
+        }
         self.last = Some(fact.day);
         self.step(kind, index, fact, fact.credibility);
         self.tidy();
@@ -154,6 +160,11 @@ impl Folded {
             current = remover;
         }
         Successor::Stands(current)
+    }
+
+    /// Whether any fact has its payload kept whole, also one that no longer counts.
+    pub(super) fn keeps_payloads(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.keeps_payloads)
     }
 
     /// Facts whose dispute is open, in the order recorded.

@@ -434,6 +434,12 @@ impl CaseState {
         }
     }
 
+    /// Whether any of its facts may mention another case: most cases have none, and need not be
+    /// unpacked to be sure.
+    pub fn may_mention(&self) -> bool {
+        self.folded().keeps_payloads()
+    }
+
     /// [`CaseState::mention`] of the newest fact, which is of this type.
     pub fn newest_that_mentions(&self, event_type: EventType) -> Option<Fact> {
         may_mention(event_type).then(|| self.facts().pop())?

@@ -232,7 +232,8 @@ impl Views {
     /// Finds all mentions anew, where the cases came from elsewhere than from records.
     fn find_mentions(&mut self) {
         let mut mentions = Mentions::default();
-        for (place, case) in self.cases.iter().enumerate() {
+        let cases = self.cases.iter().enumerate();
+        for (place, case) in cases.filter(|(_, case)| case.may_mention()) {
             for fact in case.facts_since(None) {
                 mentions.note(place, case, &fact);
             }
