@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::as_of::AsOfArguments;
 use super::connection::ServerArguments;
 use super::failure::Failure;
 use super::names;
@@ -13,7 +14,8 @@ use crate::wire::v1::{GetAgreementCoverageRequest, GetAgreementCoverageResponse}
 #[command(after_help = "\
 Examples:
   casetrail coverage 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001
-  casetrail coverage 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --cases")]
+  casetrail coverage 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --cases
+  casetrail coverage 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --known-at 2026-03-31")]
 pub(super) struct CoverageArguments {
     /// The agreement's case, a UUID
     #[arg(value_name = "AGREEMENT")]
@@ -25,6 +27,8 @@ pub(super) struct CoverageArguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    as_of: AsOfArguments,
+    #[command(flatten)]
     server: ServerArguments,
 }
 
@@ -33,7 +37,7 @@ pub(super) async fn run(arguments: &CoverageArguments) -> Result<(), Failure> {
     let request = GetAgreementCoverageRequest {
         agreement_case_id: arguments.agreement_case_id.clone(),
         with_cases: arguments.cases,
-        as_of: None,
+        as_of: arguments.as_of.as_of(),
     };
     let coverage = connection.cases().get_agreement_coverage(request).await;
     let coverage = coverage
