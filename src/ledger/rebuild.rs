@@ -60,7 +60,7 @@ pub(super) async fn rebuild(
 
 /// Folds the log into new views up to what is there by the end of it.
 fn fold_beside(shared: &Shared) -> Result<Views, RebuildError> {
-    let mut views = Views::default();
+    let mut views = Views::with_room_for(*shared.head.borrow());
     loop {
         let head = *shared.head.borrow();
         if views.position() >= head {

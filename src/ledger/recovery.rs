@@ -33,7 +33,7 @@ pub(super) fn recover(
     let began = Instant::now();
     let mut views = match snapshot {
         Some(file) => from_snapshot(log, file)?,
-        None => Views::default(),
+        None => Views::with_room_for(log.head()),
     };
     let snapshot_position = views.position();
     fold_up_to(log, &mut views, log.head())?;
@@ -70,9 +70,18 @@ pub(super) fn fold_up_to(log: &dyn Log, views: &mut Views, until: u64) -> Result
             .spawn_scoped(scope, move || read_up_to(log, from, until, &sender))
             .map_err(OpenError::Thread)?;
         for blocks in portions {
-            for block in blocks? {
-                fold_block(&block, views, until)?;
-            }
+            let blocks = blocks?;
+            views.fold_many(|folding| {
+                let records = blocks.iter().flat_map(RecordBlock::records);
+                for (position, bytes) in records {
+                    if (from..until).contains(&position) {
+                        let record = RecordOutline::read(&bytes)
+                            .map_err(|_| OpenError::Decode { position })?;
+                        folding.fold(position, &record)?;
+                    }
+                }
+                Ok::<_, OpenError>(())
+            })?;
         }
         Ok(())
     })
@@ -99,16 +108,6 @@ fn read_up_to(log: &dyn Log, from: u64, until: u64, portions: &SyncSender<Portio
     }
 }
 
-fn fold_block(block: &RecordBlock, views: &mut Views, until: u64) -> Result<(), OpenError> {
-    for (position, bytes) in block.records() {
-        if position >= views.position() && position < until {
-            let record = RecordOutline::read(&bytes).map_err(|_| OpenError::Decode { position })?;
-            views.fold_outline(position, &record)?;
-        }
-    }
-    Ok(())
-}
-
 /// SHA-256 of the record before a position; zeros at position 0.
 pub(super) fn anchor(log: &dyn Log, position: u64) -> Result<[u8; 32], OpenError> {
     match last_record_before(log, position)? {
@@ -120,10 +119,10 @@ pub(super) fn anchor(log: &dyn Log, position: u64) -> Result<[u8; 32], OpenError
 fn from_snapshot(log: &dyn Log, file: &SnapshotFile) -> Result<Views, OpenError> {
     let restored = match file.read() {
         Ok(Some(restored)) => restored,
-        Ok(None) => return Ok(Views::default()),
+        Ok(None) => return Ok(Views::with_room_for(log.head())),
         Err(error) => {
             tracing::warn!(%error, "the snapshot of the views is not used; all is folded anew");
-            return Ok(Views::default());
+            return Ok(Views::with_room_for(log.head()));
         }
     };
     let position = restored.views.position();

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use prost_types::Timestamp;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -14,9 +13,8 @@ use super::Shared;
 use super::call::{blocking, only_true, refuse, violation};
 use super::replay::{Replay, recorded_at};
 use super::status::Failure;
-use super::stream::{Answers, Heartbeat, Outlet, READ_BYTES_MAX, Reader, Stop};
+use super::stream::{Answers, Heartbeat, Outlet, ReadAhead, Reader, Stop};
 use crate::log::Log;
-use crate::wire::block::RecordBlock;
 use crate::wire::v1::audit_service_server::AuditService;
 use crate::wire::v1::replay_events_request::{End, Start};
 use crate::wire::v1::{ReplayEventsRequest, ReplayEventsResponse};
@@ -94,23 +92,13 @@ async fn open(shared: &Shared, request: ReplayEventsRequest) -> Result<Opened, F
 /// Sends what is read from the log until the replay is complete, or something stops it.
 async fn run(
     outlet: &mut Outlet<ReplayEventsResponse>,
-    mut reader: Reader,
+    reader: Reader,
     mut replay: Replay,
 ) -> Result<(), Stop> {
     let mut heartbeat = Heartbeat::new();
-    let mut ahead: Option<JoinHandle<_>> = None;
+    let mut ahead = ReadAhead::new(reader);
     while !replay.is_complete() {
-        let head = reader.head();
-        let blocks = match ahead.take() {
-            Some(reading) => reading.await.map_err(Failure::internal)??,
-            None => reader.read(replay.position(), head, READ_BYTES_MAX).await?,
-        };
-        // The next blocks are read while these are sent.
-        ahead = blocks
-            .last()
-            .map(RecordBlock::end_position)
-            .filter(|end| *end < head && !replay.ends_before(*end))
-            .map(|end| reader.read_ahead(end, head, READ_BYTES_MAX));
+        let blocks = ahead.next(replay.position(), replay.end()).await?;
         let mut portion = Vec::new();
         let mut bytes: usize = 0;
         for block in blocks {
@@ -126,13 +114,13 @@ async fn run(
             break;
         }
         if heartbeat.beats() {
-            send(outlet, vec![replay.progress(reader.head())]).await?;
+            send(outlet, vec![replay.progress(ahead.reader().head())]).await?;
         }
         outlet
-            .wait(reader.heads(), replay.position(), heartbeat.due())
+            .wait(ahead.reader().heads(), replay.position(), heartbeat.due())
             .await?;
     }
-    send(outlet, vec![replay.progress(reader.head())]).await
+    send(outlet, vec![replay.progress(ahead.reader().head())]).await
 }
 
 async fn send(

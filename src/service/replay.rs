@@ -38,14 +38,14 @@ impl Replay {
         self.position
     }
 
-    /// Whether it has come to its end.
-    pub(super) fn is_complete(&self) -> bool {
-        self.ends_before(self.position)
+    /// The position before which it ends; the highest one where it has no end.
+    pub(super) fn end(&self) -> u64 {
+        self.end.unwrap_or(u64::MAX)
     }
 
-    /// Whether it ends at this position or before it.
-    pub(super) fn ends_before(&self, position: u64) -> bool {
-        self.end.is_some_and(|end| position >= end)
+    /// Whether it has come to its end.
+    pub(super) fn is_complete(&self) -> bool {
+        self.end.is_some_and(|end| self.position >= end)
     }
 
     /// The sign of life.

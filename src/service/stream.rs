@@ -4,6 +4,7 @@
 //! Invariants: a client that reads slowly stops its own task and nothing else, and what waits for
 //! it is bounded. A stream that the server ends tells why, and from where to resume.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -28,6 +29,9 @@ const PORTIONS_WAITING_MAX: usize = 4;
 
 /// The most bytes of blocks that a stream reads at once.
 pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
+
+/// How many reads are under way for a stream that reads ahead.
+const READS_AHEAD: usize = 2;
 
 /// How long a stream that the server ends waits for room to say why.
 const LAST_WORD_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -255,17 +259,6 @@ impl Reader {
         &mut self.heads
     }
 
-    /// Begins to read, while what was read before is sent.
-    pub(super) fn read_ahead(
-        &self,
-        from: u64,
-        head: u64,
-        bytes_max: usize,
-    ) -> JoinHandle<Result<Vec<RecordBlock>, Failure>> {
-        let reader = self.clone();
-        tokio::spawn(async move { reader.read(from, head, bytes_max).await })
-    }
-
     /// Reads whole blocks from the one that holds `from` on, up to `head`; none at the head.
     pub(super) async fn read(
         &self,
@@ -288,3 +281,75 @@ impl Reader {
         Ok(blocks)
     }
 }
+
+/// Reads on while what was read before is sent. Two reads are under way at a time, since most of a
+/// read is work of the database on one core: where the second begins is a guess, made so that the
+/// two overlap a little. One that leaves a gap is thrown away.
+pub(super) struct ReadAhead {
+    reader: Reader,
+    under_way: VecDeque<Reading>,
+}
+
+/// A read that is under way.
+struct Reading {
+    from: u64,
+    blocks: JoinHandle<Result<Vec<RecordBlock>, Failure>>,
+}
+
+impl ReadAhead {
+    /// Nothing is read yet.
+    pub(super) fn new(reader: Reader) -> Self {
+        Self {
+            reader,
+            under_way: VecDeque::new(),
+        }
+    }
+
+    /// The reader that it reads by.
+    pub(super) fn reader(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+
+    /// The next whole blocks from the one that holds `position` on; none at the head, or where all
+    /// that was read lies before. What follows `end` is not read ahead.
+    pub(super) async fn next(
+        &mut self,
+        position: u64,
+        end: u64,
+    ) -> Result<Vec<RecordBlock>, Failure> {
+        let head = self.reader.head();
+        let first = self.under_way.pop_front();
+        let mut blocks = match first.filter(|reading| reading.from <= position) {
+            Some(reading) => reading.blocks.await.map_err(Failure::internal)??,
+            None => {
+                self.under_way.clear();
+                self.reader.read(position, head, READ_BYTES_MAX).await?
+            }
+        };
+        if let (Some(first), Some(last)) = (blocks.first(), blocks.last()) {
+            let records = last.end_position().saturating_sub(first.first_position());
+            self.begin(last.end_position(), records, head, end);
+        }
+        blocks.retain(|block| block.end_position() > position);
+        Ok(blocks)
+    }
+
+    /// Begins to read what follows `position`, if a read brings about so many records.
+    fn begin(&mut self, position: u64, records: u64, head: u64, end: u64) {
+        let step = records.saturating_sub(records / 16).max(1);
+        while self.under_way.len() < READS_AHEAD {
+            let newest = self.under_way.back();
+            let from = newest.map_or(position, |newest| newest.from.saturating_add(step));
+            if from >= head.min(end) {
+                return;
+            }
+            let reader = self.reader.clone();
+            let blocks = tokio::spawn(async move { reader.read(from, head, READ_BYTES_MAX).await });
+            self.under_way.push_back(Reading { from, blocks });
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

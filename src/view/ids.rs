@@ -14,6 +14,10 @@ use uuid::Uuid;
 
 use super::table::{Entry, Table};
 
+/// How many entries' places in memory are loaded before they are looked at: so many that they load
+/// side by side, few enough that the first are still at hand.
+const WARM_AT_ONCE: usize = 32;
+
 /// A table from identifiers to places of cases.
 #[derive(Default)]
 pub(super) struct PlaceTable(Table<PlaceEntry>);
@@ -42,6 +46,23 @@ impl PlaceTable {
         if self.0.find(hash, bits, |known| *known == entry).is_none() {
             self.0.insert(hash, entry);
         }
+    }
+
+    /// Adds identifiers by their hashes, each with the place of its case.
+    pub(super) fn insert_all(&mut self, added: &[(u64, usize)]) {
+        for some in added.chunks(WARM_AT_ONCE) {
+            for (hash, _) in some {
+                self.0.warm(*hash, low_bits(*hash));
+            }
+            for (hash, place) in some {
+                self.insert(*hash, *place);
+            }
+        }
+    }
+
+    /// Makes room for so many identifiers.
+    pub(super) fn reserve(&mut self, identifiers: usize) {
+        self.0.reserve(identifiers);
     }
 
     pub(super) fn table(&self) -> &Table<PlaceEntry> {
@@ -124,6 +145,18 @@ impl RequestTable {
             }
             _ => {
                 self.exact.insert(request_id, Some(position));
+            }
+        }
+    }
+
+    /// Adds submissions that are recorded, each with its hash and its position.
+    pub(super) fn insert_all(&mut self, added: &[(u64, Uuid, u64)]) {
+        for some in added.chunks(WARM_AT_ONCE) {
+            for (hash, ..) in some {
+                self.table.warm(*hash, low_bits(*hash));
+            }
+            for (hash, request_id, position) in some {
+                self.insert(*hash, *request_id, *position);
             }
         }
     }

@@ -66,6 +66,21 @@ pub struct Committed {
     pub request_ids: HashMap<Uuid, u64>,
 }
 
+/// Records that are being folded. Their identifiers come into the tables together, at the end.
+pub struct Folding<'a> {
+    views: &'a mut Views,
+    identifiers: Identifiers,
+}
+
+/// Identifiers that are to come into the tables, by their hashes.
+#[derive(Default)]
+struct Identifiers {
+    /// Of events, with the place of the case.
+    events: Vec<(u64, usize)>,
+    /// Of submissions, with the position of the first record.
+    requests: Vec<(u64, Uuid, u64)>,
+}
+
 /// The views at one position, kept by their own references while the views go on.
 pub struct Frozen {
     position: u64,
@@ -166,65 +181,65 @@ impl Views {
         position: u64,
         record: &RecordOutline<'_>,
     ) -> Result<(), FoldError> {
-        if position != self.position {
-            return Err(FoldError::NotNext {
-                expected: self.position,
-                actual: position,
-            });
-        }
-        let case_id = parse(position, "case_id", record.case_id)?;
-        let request_id = parse(position, "request_id", record.request_id)?;
-        let event_id = parse(position, "event_id", record.event_id)?;
+        self.fold_many(|folding| folding.fold(position, record))
+    }
 
-        let place = self.place_of(case_id).unwrap_or_else(|| {
-            self.case_ids
-                .insert(self.hasher.hash(case_id), self.cases.len());
-            self.cases.push(Arc::new(CaseState::new(case_id)));
-            self.cases.len() - 1
-        });
-        if let Some(case) = self.cases.get_mut(place) {
-            Arc::make_mut(case).fold_outline(position, event_id, record);
-            if let Some(fact) = case.newest_that_mentions(record.event_type) {
-                self.mentions.note(place, case, &fact);
-            }
-        }
-        self.event_ids.insert(self.hasher.hash(event_id), place);
-        if record.submission_index == 0 {
-            let hash = self.hasher.hash(request_id);
-            self.request_ids.insert(hash, request_id, position);
-        }
-        if record.event_type == EventType::Unspecified {
-            self.unknown_records += 1;
-        }
-        self.recorded_at = self.recorded_at.max(record.recorded_at);
-        self.position = position + 1;
-        Ok(())
+    /// Takes in the records that `fold` hands over, one after the other. An error of its ends it:
+    /// the records before it are taken in.
+    pub fn fold_many<E>(
+        &mut self,
+        fold: impl FnOnce(&mut Folding<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut folding = Folding {
+            views: self,
+            identifiers: Identifiers::default(),
+        };
+        let result = fold(&mut folding);
+        let identifiers = folding.identifiers;
+        self.index(&identifiers);
+        result
+    }
+
+    /// Views without records, with room for so many.
+    pub fn with_room_for(records: u64) -> Self {
+        let mut views = Self::default();
+        let records = usize::try_from(records).unwrap_or_default();
+        views.event_ids.reserve(records);
+        views
+    }
+
+    fn index(&mut self, identifiers: &Identifiers) {
+        self.event_ids.insert_all(&identifiers.events);
+        self.request_ids.insert_all(&identifiers.requests);
     }
 
     /// Takes in a commit that is durable.
     pub fn install(&mut self, committed: &Committed) {
+        let hasher = self.hasher;
+        let mut identifiers = Identifiers::default();
         for case in &committed.cases {
             let case_id = case.case_id();
             let known = self.place_of(case_id);
             let place = known.unwrap_or(self.cases.len());
             let earlier = self.cases.get(place).map(Arc::as_ref);
             for fact in case.facts_since(earlier) {
-                self.event_ids
-                    .insert(self.hasher.hash(fact.event_id), place);
+                let hash = hasher.hash(fact.event_id);
+                identifiers.events.push((hash, place));
                 self.mentions.note(place, case, &fact);
             }
             match self.cases.get_mut(place) {
                 Some(known) => Arc::clone_from(known, case),
                 None => {
-                    self.case_ids.insert(self.hasher.hash(case_id), place);
+                    self.case_ids.insert(hasher.hash(case_id), place);
                     self.cases.push(Arc::clone(case));
                 }
             }
         }
-        for (request_id, position) in &committed.request_ids {
-            let hash = self.hasher.hash(*request_id);
-            self.request_ids.insert(hash, *request_id, *position);
-        }
+        let requests = committed.request_ids.iter();
+        identifiers
+            .requests
+            .extend(requests.map(|(id, position)| (hasher.hash(*id), *id, *position)));
+        self.index(&identifiers);
         self.recorded_at = committed.recorded_at;
         self.position = committed.position;
     }
@@ -248,6 +263,52 @@ impl Views {
                 .is_some_and(|case| case.case_id() == case_id)
         };
         self.case_ids.get(self.hasher.hash(case_id), is_at)
+    }
+}
+
+impl Folding<'_> {
+    /// Takes in the next record by its outline.
+    ///
+    /// # Errors
+    /// As [`Views::fold_outline`].
+    pub fn fold(&mut self, position: u64, record: &RecordOutline<'_>) -> Result<(), FoldError> {
+        let views = &mut *self.views;
+        if position != views.position {
+            return Err(FoldError::NotNext {
+                expected: views.position,
+                actual: position,
+            });
+        }
+        let case_id = parse(position, "case_id", record.case_id)?;
+        let request_id = parse(position, "request_id", record.request_id)?;
+        let event_id = parse(position, "event_id", record.event_id)?;
+
+        let place = views.place_of(case_id).unwrap_or_else(|| {
+            let hash = views.hasher.hash(case_id);
+            views.case_ids.insert(hash, views.cases.len());
+            views.cases.push(Arc::new(CaseState::new(case_id)));
+            views.cases.len() - 1
+        });
+        if let Some(case) = views.cases.get_mut(place) {
+            Arc::make_mut(case).fold_outline(position, event_id, record);
+            if let Some(fact) = case.newest_that_mentions(record.event_type) {
+                views.mentions.note(place, case, &fact);
+            }
+        }
+        let identifiers = &mut self.identifiers;
+        identifiers
+            .events
+            .push((views.hasher.hash(event_id), place));
+        if record.submission_index == 0 {
+            let hash = views.hasher.hash(request_id);
+            identifiers.requests.push((hash, request_id, position));
+        }
+        if record.event_type == EventType::Unspecified {
+            views.unknown_records += 1;
+        }
+        views.recorded_at = views.recorded_at.max(record.recorded_at);
+        views.position = position + 1;
+        Ok(())
     }
 }
 

@@ -73,6 +73,23 @@ impl<E: Entry> Table<E> {
         }
     }
 
+    /// Makes room for so many entries, which are spread evenly.
+    pub(super) fn reserve(&mut self, entries: usize) {
+        for number in 0..PARTS {
+            if let Some(part) = self.part_mut(number) {
+                part.make_room(part.len + entries / PARTS);
+            }
+        }
+    }
+
+    /// Loads the place at which entries with this hash begin, so that a lookup soon after doesn't
+    /// wait for memory. Several in a row are loaded side by side.
+    pub(super) fn warm(&self, hash: u64, hash_bits: u32) {
+        let part = self.parts.get(part_of(hash));
+        let slot = part.and_then(|part| part.slots.get(part.home(hash_bits)));
+        std::hint::black_box(slot.is_some_and(|slot| slot.is_empty()));
+    }
+
     /// Number of parts that may hold entries.
     pub(super) fn parts(&self) -> usize {
         self.parts.len()
