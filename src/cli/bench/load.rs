@@ -189,7 +189,7 @@ impl Tally {
 }
 
 /// Latencies in nanoseconds up to a minute, to a thousandth.
-fn histogram() -> Histogram<u64> {
+pub(super) fn histogram() -> Histogram<u64> {
     const MINUTE: u64 = 60_000_000_000;
     #[expect(
         clippy::expect_used,

@@ -10,6 +10,7 @@
 
 mod caller;
 mod commit;
+mod correct;
 mod disk;
 mod figures;
 mod fill;
@@ -51,6 +52,7 @@ Examples:
   casetrail bench replay --events 3000000 --cold --rounds 5
   casetrail bench watch --watchers 1000
   casetrail bench rebuild
+  casetrail bench correct --events 1000000 --cases 1000000
   casetrail bench start --events 10000000 --cases 1000000
   casetrail bench space --cases 10000")]
 pub(super) struct BenchArguments {
@@ -73,6 +75,8 @@ enum Bench {
     Watch(watch::WatchArguments),
     /// Records a second that are folded into views
     Rebuild(rebuild::RebuildArguments),
+    /// What taking an event back costs, and asking for what was known earlier
+    Correct(correct::CorrectArguments),
     /// How long a server takes to start, and its memory then
     Start(start::StartArguments),
     /// What a log takes on the disk for what it holds
@@ -141,6 +145,7 @@ async fn measure(bench: &Bench) -> Result<(), Failure> {
         Bench::Replay(arguments) => replay::run(arguments).await,
         Bench::Watch(arguments) => watch::run(arguments).await,
         Bench::Rebuild(arguments) => rebuild::run(arguments).await,
+        Bench::Correct(arguments) => correct::run(arguments).await,
         Bench::Start(arguments) => start::run(arguments).await,
         Bench::Space(arguments) => space::run(arguments).await,
         Bench::Nothing(_) => Ok(()),
