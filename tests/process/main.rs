@@ -31,5 +31,6 @@ mod slow;
 mod stop;
 mod stopped_reader;
 mod submit;
+mod tour;
 mod trace;
 mod verify;
