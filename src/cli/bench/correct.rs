@@ -120,7 +120,7 @@ async fn correct(
     connection: &Connection,
     latencies: &mut Latencies,
 ) -> Result<(), Failure> {
-    let case_id = Uuid::now_v7();
+    let case_id = fresh_id();
     let story: Vec<Event> = (0..case_events).map(of_the_story).collect();
     let middle = usize::try_from(case_events / 2).unwrap_or_default();
     let target = story.get(middle).map(|event| event.event_id.clone());
@@ -155,7 +155,7 @@ async fn submit(
     latencies: &mut Histogram<u64>,
 ) -> Result<u64, Failure> {
     let request = SubmitEventsRequest {
-        request_id: Uuid::now_v7().to_string(),
+        request_id: fresh_id().to_string(),
         changes: vec![CaseChange {
             case_id: case_id.to_string(),
             expected: Some(Expected::Any(true)),
@@ -173,9 +173,17 @@ async fn submit(
 
 fn of_the_story(place: u64) -> Event {
     Event {
-        event_id: Uuid::now_v7().to_string(),
+        event_id: fresh_id().to_string(),
         ..story::event(Plot::Usual, place, 0)
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a client chooses its identifiers, and two loads may not share any"
+)]
+fn fresh_id() -> Uuid {
+    Uuid::new_v4()
 }
 
 fn known_at(position: u64) -> Option<AsOf> {
