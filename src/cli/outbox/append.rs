@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use clap::Args;
 use uuid::Uuid;
 
-use super::QueueArguments;
 use super::entries::{Entry, State};
 use super::format::Record;
 use super::queue::{Missing, Queue};
+use super::{QueueArguments, open};
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, note};
 use crate::cli::submit::{Line, read_lines};
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &AppendArguments) -> Result<(), Failure> {
     // The file first: a wrong name leaves no queue behind.
     let mut lines = read_lines(&arguments.file)?;
     let mut appending = Appending {
-        queue: Queue::open(&arguments.queue.queue, Missing::Make)?,
+        queue: open(&arguments.queue.queue, Missing::Make)?,
         output: Output::stdout(),
         today: arguments.today.unwrap_or_else(ledger::today),
         digests: HashMap::new(),

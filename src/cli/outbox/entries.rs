@@ -102,6 +102,27 @@ impl Entries {
         self.by_order.get(self.order_of.get(&request_id)?)
     }
 
+    /// The records of which those that `keeps` are the fold.
+    pub(super) fn records(&self, keeps: impl Fn(&Entry) -> bool) -> Vec<Record> {
+        let mut records = Vec::new();
+        for entry in self.iter().filter(|entry| keeps(entry)) {
+            records.push(Record::Appended {
+                on: entry.appended_on,
+                submission: entry.submission.clone(),
+            });
+            let request_id = entry.request_id;
+            match entry.state.clone() {
+                State::Waiting => {}
+                State::Recorded(answer) => records.push(Record::Recorded { request_id, answer }),
+                State::Refused(refusal) => records.push(Record::Refused {
+                    request_id,
+                    refusal,
+                }),
+            }
+        }
+        records
+    }
+
     /// How many wait, are recorded and are refused.
     pub(super) fn counts(&self) -> Counts {
         let mut counts = Counts::default();

@@ -110,9 +110,8 @@ impl fmt::Display for Fault {
         match self {
             Self::NotAnOutbox => formatter
                 .write_str("this is no queue file of casetrail outbox; name one, or a new file"),
-            Self::NewerFormat => formatter.write_str(
-                "a newer version of casetrail wrote this queue file; use that version",
-            ),
+            Self::NewerFormat => formatter
+                .write_str("a newer version of casetrail wrote this queue file; use that version"),
             Self::Damaged { line, byte } => write!(
                 formatter,
                 "line {line}, from byte {byte} on, was changed after it was written, and more that \
@@ -202,6 +201,23 @@ pub(super) fn read(bytes: &[u8]) -> Result<Content, Fault> {
         });
     }
     Ok(content)
+}
+
+/// The records of all lines that are whole, whatever stands between them, and the numbers of those that
+/// are not, from 1.
+pub(super) fn read_whole_lines(bytes: &[u8]) -> (Vec<Record>, Vec<u64>) {
+    let (mut records, mut others) = (Vec::new(), Vec::new());
+    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    for (number, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
+        let is_header = number == 1 && line.starts_with(HEADER_BEGINS);
+        match verified(line).and_then(parse) {
+            Some(Line::Record(record)) => records.push(*record),
+            Some(Line::Sealed(_)) => {}
+            None if is_header => {}
+            None => others.push(number),
+        }
+    }
+    (records, others)
 }
 
 /// Whether it is what a command leaves that was interrupted before the first line was durable: a part

@@ -14,16 +14,16 @@ mod list;
 mod queue;
 mod send;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use self::entries::State;
 use self::format::Record;
-use self::queue::{Missing, Queue};
+use self::queue::{Missing, Queue, read_damaged};
 use super::failure::Failure;
-use super::output::Output;
+use super::output::{Output, note};
 use crate::wire::validate;
 
 /// What to do with a queue.
@@ -47,7 +47,8 @@ Examples:
   casetrail outbox send --queue outbox.queue --actor field-7 --organisation mission-north
   casetrail outbox send --queue outbox.queue --retry-refused
   casetrail outbox remove --queue outbox.queue 0190a000-0000-7000-8000-000000000004
-  casetrail outbox prune --queue outbox.queue")]
+  casetrail outbox prune --queue outbox.queue
+  casetrail outbox salvage outbox.queue --queue outbox.queue.salvaged")]
 pub(super) struct OutboxArguments {
     #[command(subcommand)]
     command: Command,
@@ -65,6 +66,8 @@ enum Command {
     Remove(RemoveArguments),
     /// Leave what was recorded or removed out of the file
     Prune(PruneArguments),
+    /// Lift what is whole out of a damaged queue file into a new one
+    Salvage(SalvageArguments),
 }
 
 /// Which queue.
@@ -104,6 +107,24 @@ struct PruneArguments {
     queue: QueueArguments,
 }
 
+/// What to salvage.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Lines whose checksum is right are lifted out; the damaged file stays as it is. What the others said
+is lost: a submission is missing then, or one that was answered or removed waits again. So look at
+the new file with `list` and append your own files once more before you send it. The exit code is 1
+where a line was not whole.
+
+Examples:
+  casetrail outbox salvage outbox.queue --queue outbox.queue.salvaged")]
+struct SalvageArguments {
+    /// The damaged queue file
+    #[arg(value_name = "DAMAGED")]
+    damaged: PathBuf,
+    #[command(flatten)]
+    queue: QueueArguments,
+}
+
 pub(super) fn run(arguments: &OutboxArguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Append(arguments) => append::run(arguments),
@@ -111,12 +132,27 @@ pub(super) fn run(arguments: &OutboxArguments) -> Result<(), Failure> {
         Command::Send(arguments) => super::runtime()?.block_on(send::run(arguments)),
         Command::Remove(arguments) => remove(arguments),
         Command::Prune(arguments) => prune(arguments),
+        Command::Salvage(arguments) => salvage(arguments),
     }
+}
+
+/// Opens a queue to write to it, and says what an interrupted command left.
+fn open(path: &Path, missing: Missing) -> Result<Queue, Failure> {
+    let queue = Queue::open(path, missing)?;
+    if queue.torn_bytes() > 0 {
+        note(&format!(
+            "{}: the last {} bytes are what an interrupted command left unfinished; nothing of it was \
+             told as done; it is cut off",
+            path.display(),
+            queue.torn_bytes()
+        ));
+    }
+    Ok(queue)
 }
 
 /// Takes all of the submissions out, or none.
 fn remove(arguments: &RemoveArguments) -> Result<(), Failure> {
-    let mut queue = Queue::open(&arguments.queue.queue, Missing::Refuse)?;
+    let mut queue = open(&arguments.queue.queue, Missing::Refuse)?;
     for request_id in &arguments.request_ids {
         let problem = match queue.entries().get(*request_id).map(|entry| &entry.state) {
             None => "is not in the queue",
@@ -142,7 +178,7 @@ fn remove(arguments: &RemoveArguments) -> Result<(), Failure> {
 }
 
 fn prune(arguments: &PruneArguments) -> Result<(), Failure> {
-    let queue = Queue::open(&arguments.queue.queue, Missing::Refuse)?;
+    let queue = open(&arguments.queue.queue, Missing::Refuse)?;
     let counts = queue.entries().counts();
     queue.prune()?;
     let mut output = Output::stdout();
@@ -151,6 +187,38 @@ fn prune(arguments: &PruneArguments) -> Result<(), Failure> {
         counts.recorded, counts.waiting, counts.refused
     ))?;
     output.flush()
+}
+
+fn salvage(arguments: &SalvageArguments) -> Result<(), Failure> {
+    let (entries, others) = read_damaged(&arguments.damaged)?;
+    let new = &arguments.queue.queue;
+    if new.exists() {
+        return Err(Failure::Usage(format!(
+            "{}: is there already; name a new file",
+            new.display()
+        )));
+    }
+    let mut queue = Queue::open(new, Missing::Make)?;
+    queue.write(entries.records(|_| true))?;
+    let counts = entries.counts();
+    let mut output = Output::stdout();
+    output.line(&format!(
+        "lifted into {}: {} wait, {} recorded, {} refused",
+        new.display(),
+        counts.waiting,
+        counts.recorded,
+        counts.refused
+    ))?;
+    output.flush()?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    let others: Vec<_> = others.iter().map(ToString::to_string).collect();
+    Err(Failure::Failed(format!(
+        "not whole: line {}; a submission may be missing, or one that was answered or removed may wait \
+         again",
+        others.join(", ")
+    )))
 }
 
 fn parse_request_id(text: &str) -> Result<Uuid, String> {

@@ -15,10 +15,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::entries::{Entries, State};
+use super::entries::{Entries, Entry, State};
 use super::format::{self, Content, HEADER, Record};
 use crate::cli::failure::Failure;
-use crate::cli::output::note;
 
 /// The permissions of the file: its owner reads and writes it.
 const MODE: u32 = 0o600;
@@ -33,6 +32,7 @@ pub(super) struct Queue {
     /// The length of the file, in bytes: everything before it is durable and sealed.
     end: u64,
     entries: Entries,
+    torn_bytes: u64,
     has_failed: bool,
 }
 
@@ -50,7 +50,9 @@ pub(super) struct Look {
 /// Whether a file that isn't there is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
+    /// It is made.
     Make,
+    /// It is an error.
     Refuse,
 }
 
@@ -83,6 +85,7 @@ impl Queue {
             path: path.to_path_buf(),
             end: 0,
             entries: Entries::default(),
+            torn_bytes: 0,
             has_failed: false,
         };
         let settled = queue.settle(&bytes, &content);
@@ -108,15 +111,7 @@ impl Queue {
             self.file
                 .write_all_at(unsealed, length(whole) - length(unsealed))?;
             self.end = length(whole);
-            let torn_bytes = length(bytes) - self.end;
-            if torn_bytes > 0 {
-                note(&format!(
-                    "{}: the last {torn_bytes} bytes, from byte {} on, are what an interrupted \
-                     command left unfinished; nothing of it was told as done; it is cut off",
-                    self.path.display(),
-                    self.end
-                ));
-            }
+            self.torn_bytes = length(bytes) - self.end;
         }
         self.file.set_len(self.end)?;
         self.file.sync_all()?;
@@ -127,14 +122,14 @@ impl Queue {
         Ok(())
     }
 
+    /// How many bytes of a torn tail were cut off when it was opened.
+    pub(super) fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
+    }
+
     /// What is in the queue.
     pub(super) fn entries(&self) -> &Entries {
         &self.entries
-    }
-
-    /// Where the file is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Writes records. Once it returns they are durable, and in the queue.
@@ -182,22 +177,8 @@ impl Queue {
         let mut name = path.clone().into_os_string();
         name.push(".new");
         let aside = PathBuf::from(name);
-        let mut records = Vec::new();
-        for entry in self.entries.iter() {
-            let refusal = match &entry.state {
-                State::Recorded(_) => continue,
-                State::Waiting => None,
-                State::Refused(refusal) => Some(refusal.clone()),
-            };
-            records.push(Record::Appended {
-                on: entry.appended_on,
-                submission: entry.submission.clone(),
-            });
-            records.extend(refusal.map(|refusal| Record::Refused {
-                request_id: entry.request_id,
-                refusal,
-            }));
-        }
+        let is_recorded = |entry: &Entry| matches!(entry.state, State::Recorded(_));
+        let records = self.entries.records(|entry| !is_recorded(entry));
         let mut content = HEADER.to_vec();
         content.extend_from_slice(render(&records)?.as_bytes());
         let seal = format::seal(length(&content));
@@ -239,6 +220,17 @@ pub(super) fn look(path: &Path) -> Result<Look, Failure> {
         entries: content.records.into_iter().collect(),
         is_in_use,
     })
+}
+
+/// What is whole of a damaged queue, and the numbers of the lines that are not.
+///
+/// # Errors
+/// Where the file can't be read.
+pub(super) fn read_damaged(path: &Path) -> Result<(Entries, Vec<u64>), Failure> {
+    let file = File::open(path).map_err(not_opened(path))?;
+    let bytes = read_all(&file, path)?;
+    let (records, others) = format::read_whole_lines(&bytes);
+    Ok((records.into_iter().collect(), others))
 }
 
 fn render(records: &[Record]) -> Result<String, Failure> {
@@ -305,6 +297,11 @@ fn not_opened(path: &Path) -> impl Fn(io::Error) -> Failure {
 fn not_a_queue(path: &Path) -> impl Fn(format::Fault) -> Failure {
     move |fault| match fault {
         format::Fault::NotAnOutbox => Failure::Usage(format!("{}: {fault}", path.display())),
+        format::Fault::Damaged { .. } => Failure::Failed(format!(
+            "{path}: {fault}\nTo lift what is whole into a new file, and leave this one as it is:\n  \
+             casetrail outbox salvage {path} --queue {path}.salvaged",
+            path = path.display()
+        )),
         _ => Failure::Failed(format!("{}: {fault}", path.display())),
     }
 }
@@ -327,3 +324,7 @@ fn too_large(path: &Path) -> Failure {
 fn failed(what: &str, path: &Path) -> impl Fn(io::Error) -> Failure {
     move |cause| Failure::Failed(format!("{what} {} failed: {cause}", path.display()))
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

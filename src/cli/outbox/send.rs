@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use tonic::Code;
 use uuid::Uuid;
 
-use super::QueueArguments;
 use super::entries::{Counts, State};
 use super::format::Record;
 use super::queue::{Missing, Queue};
+use super::{QueueArguments, open};
 use crate::cli::connection::{RecorderArguments, ServerArguments};
 use crate::cli::failure::{Failure, describe};
 use crate::cli::output::{Output, note};
@@ -56,7 +56,7 @@ struct Answered {
 }
 
 pub(super) async fn run(arguments: &SendArguments) -> Result<(), Failure> {
-    let mut queue = Queue::open(&arguments.queue.queue, Missing::Refuse)?;
+    let mut queue = open(&arguments.queue.queue, Missing::Refuse)?;
     let (request_ids, submissions) = due(&queue, arguments.retry_refused);
     let mut output = Output::stdout();
     if submissions.is_empty() {
