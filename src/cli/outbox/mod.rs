@@ -26,6 +26,9 @@ use super::failure::Failure;
 use super::output::{Output, note};
 use crate::wire::validate;
 
+/// How many numbers of lines are told that are not whole.
+const LINES_TOLD_MAX: usize = 20;
+
 /// What to do with a queue.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -213,9 +216,11 @@ fn salvage(arguments: &SalvageArguments) -> Result<(), Failure> {
     if others.is_empty() {
         return Ok(());
     }
-    let others: Vec<_> = others.iter().map(ToString::to_string).collect();
+    let count = others.len();
+    let mut others: Vec<_> = others.iter().map(ToString::to_string).collect();
+    others.truncate(LINES_TOLD_MAX);
     Err(Failure::Failed(format!(
-        "not whole: line {}; a submission may be missing, or one that was answered or removed may wait \
+        "not whole: {count} lines, the first being {}; a submission may be missing, or one that was answered or removed may wait \
          again",
         others.join(", ")
     )))

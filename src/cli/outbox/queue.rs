@@ -16,8 +16,9 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::entries::{Entries, Entry, State};
-use super::format::{self, Content, HEADER, Record};
+use super::format::{self, Content, Fault, HEADER, Record};
 use crate::cli::failure::Failure;
+use crate::cli::salvage::shell_word;
 
 /// The permissions of the file: its owner reads and writes it.
 const MODE: u32 = 0o600;
@@ -225,11 +226,14 @@ pub(super) fn look(path: &Path) -> Result<Look, Failure> {
 /// What is whole of a damaged queue, and the numbers of the lines that are not.
 ///
 /// # Errors
-/// Where the file can't be read.
+/// Where the file can't be read, or nothing in it is of a queue.
 pub(super) fn read_damaged(path: &Path) -> Result<(Entries, Vec<u64>), Failure> {
     let file = File::open(path).map_err(not_opened(path))?;
     let bytes = read_all(&file, path)?;
     let (records, others) = format::read_whole_lines(&bytes);
+    if records.is_empty() && format::read(&bytes) == Err(Fault::NotAnOutbox) {
+        return Err(not_a_queue(path)(Fault::NotAnOutbox));
+    }
     Ok((records.into_iter().collect(), others))
 }
 
@@ -294,16 +298,27 @@ fn not_opened(path: &Path) -> impl Fn(io::Error) -> Failure {
     }
 }
 
-fn not_a_queue(path: &Path) -> impl Fn(format::Fault) -> Failure {
+fn not_a_queue(path: &Path) -> impl Fn(Fault) -> Failure {
     move |fault| match fault {
-        format::Fault::NotAnOutbox => Failure::Usage(format!("{}: {fault}", path.display())),
-        format::Fault::Damaged { .. } => Failure::Failed(format!(
-            "{path}: {fault}\nTo lift what is whole into a new file, and leave this one as it is:\n  \
-             casetrail outbox salvage {path} --queue {path}.salvaged",
-            path = path.display()
+        Fault::NotAnOutbox => Failure::Usage(format!("{}: {fault}", path.display())),
+        Fault::Damaged { .. } => Failure::Failed(format!(
+            "{}: {fault}\nTo lift what is whole into a new file, and leave this one as it is:\n  {}",
+            path.display(),
+            salvage_command(path)
         )),
         _ => Failure::Failed(format!("{}: {fault}", path.display())),
     }
+}
+
+/// What to type to lift what is whole out of a file.
+fn salvage_command(path: &Path) -> String {
+    let mut salvaged = path.as_os_str().to_owned();
+    salvaged.push(".salvaged");
+    format!(
+        "casetrail outbox salvage {} --queue {}",
+        shell_word(path),
+        shell_word(Path::new(&salvaged))
+    )
 }
 
 fn in_use(path: &Path) -> Failure {
