@@ -156,6 +156,16 @@ fn cut_at_any_byte_nothing_is_lost_that_was_told_as_done_and_appending_goes_on()
     }
 }
 
+#[test]
+fn a_torn_tail_longer_than_what_comes_next_is_gone_for_good() {
+    let written = written();
+    let mut bytes = written.bytes.clone();
+    bytes.extend_from_slice(&vec![b'x'; 64 * 1024]);
+    fs::write(written.path(), &bytes).unwrap();
+    drop(Queue::open(&written.path(), Missing::Refuse).unwrap());
+    assert_eq!(fs::read(written.path()).unwrap(), written.bytes);
+}
+
 /// How much of a cut file is no whole line.
 fn length_of_torn(bytes: &[u8]) -> u64 {
     match bytes.iter().rposition(|byte| *byte == b'\n') {
