@@ -173,6 +173,8 @@ async fn what_is_appended_without_a_server_is_sent_once_there_is_one() {
         .unwrap();
     let ended = Process::start(outbox.send_to(&format!("http://{nobody}"), &[])).wait();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let advice = format!("{} submissions still wait", submissions.len());
+    assert!(ended.stderr.contains(&advice), "{}", ended.stderr);
     assert_eq!(outbox.states(), vec!["waiting"; submissions.len()]);
 
     let server = Server::start(&outbox.data());

@@ -66,8 +66,13 @@ pub(super) async fn run(arguments: &SendArguments) -> Result<(), Failure> {
         ))?;
         return output.flush();
     }
-    let connection = arguments.server.connect_as(&arguments.recorder).await?;
     let sent = submissions.len();
+    let connected = arguments.server.connect_as(&arguments.recorder).await;
+    let connection = connected.map_err(|failure| {
+        failure.with_advice(format!(
+            "{sent} submissions still wait; send again once there is a connection."
+        ))
+    })?;
     let (sender, mut answers) = mpsc::unbounded_channel();
     let mut report = |report: Report<'_>, _: &_| match report {
         Report::Lost(cause) => note(&format!(
