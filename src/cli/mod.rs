@@ -1,7 +1,8 @@
 //! The command line: one file a subcommand.
 //!
 //! All but `serve`, `restore`, `salvage`, `check --data`, `sample`, `lifecycle` and `completions` are
-//! clients that speak gRPC like anyone else; they know nothing of the log, the views or the ledger.
+//! clients that speak gRPC like anyone else; they know nothing of the log, the views or the ledger
+//! but its clock.
 //! What a command is told to print goes to standard output, everything else to standard error.
 
 mod as_of;
@@ -20,6 +21,7 @@ mod history;
 mod lifecycle;
 mod list;
 mod names;
+mod outbox;
 mod output;
 mod rebuild;
 mod replay;
@@ -64,6 +66,8 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Submit events from a file of JSON Lines
     Submit(submit::SubmitArguments),
+    /// Keep submissions while there is no line, and send them later
+    Outbox(outbox::OutboxArguments),
     /// Show a case
     Get(get::GetArguments),
     /// List cases
@@ -134,15 +138,18 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Lifecycle(arguments) => lifecycle::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
-        client => {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .map_err(|error| Failure::local("starting the client failed", &error))?;
-            runtime.block_on(run_client(client))
-        }
+        Command::Outbox(arguments) => outbox::run(&arguments),
+        client => runtime()?.block_on(run_client(client)),
     }
+}
+
+/// What a client runs on.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local("starting the client failed", &error))
 }
 
 async fn run_client(command: Command) -> Result<(), Failure> {
@@ -168,6 +175,7 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         | Command::Sample(_)
         | Command::Lifecycle(_)
         | Command::Bench(_)
+        | Command::Outbox(_)
         | Command::Completions(_) => Ok(()),
     }
 }

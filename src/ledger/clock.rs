@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::wire::edtf::Day;
 use crate::wire::moment::Moment;
 
 /// The time now, to the microsecond.
@@ -14,4 +15,9 @@ pub(super) fn now() -> Moment {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Moment(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The day that it is now, in UTC, by the clock of this machine.
+pub fn today() -> Day {
+    now().day()
 }

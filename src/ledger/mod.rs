@@ -45,6 +45,7 @@ use crate::wire::validate::Submission;
 use batch::{Known, Verdict};
 use channel::Reply;
 pub use channel::{Answer, Channel};
+pub use clock::today;
 pub use error::{OpenError, RebuildError, SubmitError};
 pub use rebuild::Rebuilt;
 use writer::{Desk, Job, Work};
@@ -194,7 +195,7 @@ impl Ledger {
 
     /// The day now, in UTC.
     pub fn today(&self) -> Day {
-        clock::now().day()
+        clock::today()
     }
 
     /// When the ledger was opened.

@@ -24,6 +24,7 @@ mod inject;
 mod keeping;
 mod kill;
 mod load;
+mod outbox;
 mod read_only;
 mod reading;
 mod rubbish;

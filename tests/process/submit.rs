@@ -84,7 +84,7 @@ fn submit(file: &Path, out: &Path, server: &Server) -> std::process::Command {
 }
 
 /// Waits until the log is longer than that.
-async fn head_beyond(client: &Client, position: u64) {
+pub async fn head_beyond(client: &Client, position: u64) {
     let request = ReplayEventsRequest {
         end: Some(End::UntilPosition(position + 1)),
         ..Default::default()

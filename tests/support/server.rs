@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -56,6 +56,7 @@ fn clean(command: &mut Command) {
         "CASETRAIL_SERVER",
         "CASETRAIL_ACTOR",
         "CASETRAIL_ORGANISATION",
+        "CASETRAIL_OUTBOX",
         "CASETRAIL_LOG",
         "RUST_LOG",
     ] {
@@ -112,6 +113,11 @@ impl Process {
     /// What it has written to standard error by now.
     pub fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()
+    }
+
+    /// What it reads from standard input, where its command was given a pipe for it.
+    pub fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
     }
 
     /// What it writes to standard output, where its command was given a pipe for it.

@@ -36,7 +36,7 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 /// What there is to report of a line, or of the connection.
 pub(crate) enum Report<'a> {
     /// A line's submission is recorded, now or earlier.
-    Recorded,
+    Recorded(u64, &'a SubmitEventsResponse),
     /// A line's submission is refused.
     Refused(u64, &'a Refusal),
     /// A line is malformed and was not sent.
@@ -256,7 +256,7 @@ impl<'a> Flight<'a> {
                 .sum();
             self.tally.events += u64::try_from(events).unwrap_or(u64::MAX);
         }
-        (self.report)(Report::Recorded, &self.tally);
+        (self.report)(Report::Recorded(line.number, response), &self.tally);
     }
 
     fn refused(&mut self, line: Line, refusal: Refusal) -> Result<(), Failure> {

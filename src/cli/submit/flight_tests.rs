@@ -200,7 +200,7 @@ async fn play(script: Script, stop_on_refusal: bool) -> Played {
     let mut report = |report: Report<'_>, _: &Tally| match report {
         Report::Refused(line, _) => refused.push(line),
         Report::Lost(_) => lost += 1,
-        Report::Recorded | Report::Malformed(..) => {}
+        Report::Recorded(..) | Report::Malformed(..) => {}
     };
     let input = lines::read(Cursor::new(text));
     let result = Flight::new(&connection, input, stop_on_refusal, &mut report)

@@ -18,13 +18,13 @@ pub(super) const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const READ_AHEAD: usize = 64;
 
 /// A line of the input that is not blank.
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Its number, from 1.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// How many bytes of the input end with it.
-    pub(super) end: u64,
+    pub(crate) end: u64,
     /// The submission, or what is wrong with the line.
-    pub(super) submission: Result<SubmitEventsRequest, String>,
+    pub(crate) submission: Result<SubmitEventsRequest, String>,
 }
 
 impl Line {

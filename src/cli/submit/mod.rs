@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
 
 use self::flight::Flight;
 pub(super) use self::flight::{Report, Tally};
+pub(super) use self::lines::Line;
 use super::connection::{Connection, RecorderArguments, ServerArguments};
 use super::failure::{Failure, describe};
 use super::output::{Output, note};
+use crate::wire::v1::SubmitEventsRequest;
 
 /// What to submit.
 #[derive(Debug, Args)]
@@ -96,10 +99,48 @@ pub(super) async fn submit_file(
         .await
 }
 
+/// Submits what is at hand, as a file with one of them a line would be.
+///
+/// # Errors
+/// As [`Flight::submit_all`].
+pub(super) async fn submit_each(
+    connection: &Connection,
+    submissions: Vec<SubmitEventsRequest>,
+    report: &mut (dyn FnMut(Report<'_>, &Tally) + Send),
+) -> Result<Tally, Failure> {
+    let (sender, receiver) = mpsc::channel(1);
+    let give = async move {
+        for (number, submission) in (1..).zip(submissions) {
+            let line = Line {
+                number,
+                end: 0,
+                submission: Ok(submission),
+            };
+            if sender.send(Ok(line)).await.is_err() {
+                return;
+            }
+        }
+    };
+    let mut flight = Flight::new(connection, receiver, false, report);
+    // Where the flight fails, nobody takes the rest.
+    tokio::select! {
+        submitted = flight.submit_all() => submitted,
+        never = async { give.await; std::future::pending().await } => never,
+    }
+}
+
+/// Reads the lines of a file, or of standard input where it is named -.
+///
+/// # Errors
+/// `Usage` where the file can't be opened.
+pub(super) fn read_lines(file: &Path) -> Result<mpsc::Receiver<io::Result<Line>>, Failure> {
+    Ok(lines::read(open(file)?.0))
+}
+
 /// What there is to tell of a line; nothing where all is well.
 fn text(report: &Report<'_>) -> Option<String> {
     match report {
-        Report::Recorded => None,
+        Report::Recorded(..) => None,
         Report::Refused(line, refusal) => Some(format!("line {line}: {}", describe(refusal))),
         Report::Malformed(line, problem) => {
             Some(format!("line {line}: malformed, not sent: {problem}"))
