@@ -122,7 +122,7 @@ fn exclude(exclusions: &mut Vec<Exclusion>, reason: ExclusionReason) {
 }
 
 /// The case as which a case is counted.
-fn survivor(merged: &HashMap<Uuid, Uuid>, mut case: Uuid) -> Uuid {
+pub(super) fn survivor(merged: &HashMap<Uuid, Uuid>, mut case: Uuid) -> Uuid {
     for _ in 0..MERGES_MAX {
         match merged.get(&case) {
             Some(survivor) => case = *survivor,
