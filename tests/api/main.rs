@@ -15,6 +15,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alert_watch;
+mod alerts;
 mod bad_input;
 mod bad_requests;
 mod clocks;
