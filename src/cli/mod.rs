@@ -4,6 +4,7 @@
 //! clients that speak gRPC like anyone else; they know nothing of the log, the views or the ledger.
 //! What a command is told to print goes to standard output, everything else to standard error.
 
+mod alerts;
 mod as_of;
 mod backup;
 mod bench;
@@ -72,6 +73,8 @@ enum Command {
     History(history::HistoryArguments),
     /// Stream status changes
     Watch(watch::WatchArguments),
+    /// Tell what rules over cases and days point out
+    Alerts(alerts::AlertsArguments),
     /// Count cases by kind and status
     Summary(summary::SummaryArguments),
     /// Tell what became of the cases under an agreement's clauses
@@ -152,6 +155,7 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         Command::List(arguments) => list::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,
         Command::Watch(arguments) => watch::run(&arguments).await,
+        Command::Alerts(arguments) => alerts::run(&arguments).await,
         Command::Summary(arguments) => summary::run(&arguments).await,
         Command::Coverage(arguments) => coverage::run(&arguments).await,
         Command::Series(arguments) => series::run(&arguments).await,

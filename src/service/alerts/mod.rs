@@ -26,7 +26,7 @@ use crate::wire::v1::watch_alerts_response::Item;
 use crate::wire::v1::{
     ListAlertsRequest, ListAlertsResponse, WatchAlertsRequest, WatchAlertsResponse,
 };
-use crate::wire::validate::{self, KnownAt};
+use crate::wire::validate;
 
 /// Opens a watch.
 pub(super) fn open(
@@ -66,16 +66,7 @@ pub(super) async fn list(
     let head = *shared.heads().borrow();
     let time = as_of::resolve(&shared, head, &as_of).await?;
     blocking(move || {
-        let day = match (day, as_of.known_at) {
-            (Some(day), _) => day,
-            (None, None) => shared.ledger.today(),
-            (None, Some(KnownAt::RecordedAt(moment))) => Day::from_timestamp(&moment),
-            (None, Some(KnownAt::Position(position))) => {
-                let log = shared.ledger.log().as_ref();
-                let before = as_of::recorded_before(log, position)?;
-                before.map_or(shared.ledger.today(), |moment| Day::from_timestamp(&moment))
-            }
-        };
+        let day = day.map_or_else(|| as_of::day_of(&shared, &as_of), Ok)?;
         let point = Point {
             position: time.position,
             day,
