@@ -49,13 +49,14 @@ fn nobody() -> String {
 
 const CASE: &str = "018f3a5e-7c1b-7d11-9a41-5be1f0e0c001";
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "serve",
     "submit",
     "get",
     "list",
     "history",
     "watch",
+    "alerts",
     "summary",
     "replay",
     "backup",

@@ -145,11 +145,11 @@ impl CaseState {
             let since = after(ground.day, thresholds.no_visit_days);
             alerts.push(Alert::of(AlertRule::NoVisit, since, ground.event_id));
         }
-        if status == Acknowledged {
-            if let Some(ground) = newest(&|fact| fact.claim == Some(Acknowledged)) {
-                let since = after(ground.day, thresholds.not_registered_days);
-                alerts.push(Alert::of(AlertRule::NotRegistered, since, ground.event_id));
-            }
+        if status == Acknowledged
+            && let Some(ground) = newest(&|fact| fact.claim == Some(Acknowledged))
+        {
+            let since = after(ground.day, thresholds.not_registered_days);
+            alerts.push(Alert::of(AlertRule::NotRegistered, since, ground.event_id));
         }
         if matches!(status, ReleasePending | HandoverScheduled) {
             let since_listed = facts.iter().rev();

@@ -23,6 +23,9 @@ use crate::support::{fresh_uuid, valid_payload};
 /// How often a watcher is cut off in a history.
 const CUTS: u64 = 12;
 
+/// At how many points it is held against the list.
+const CHECKED_MAX: usize = 40;
+
 /// What makes an alert another one, in an order.
 type Key = (String, i32, String, String, String, String, String);
 
@@ -519,7 +522,8 @@ async fn watched_through(seed: u64, steps: usize) -> [bool; 9] {
         assert_eq!(watcher.cuts_left, 0, "cut off as often as it should be");
         let holds = listed(&client, &watcher.filter, None).await;
         assert_eq!(watcher.alerts, holds, "seed {seed}");
-        for (point, alerts) in &watcher.complete {
+        let every = watcher.complete.len() / CHECKED_MAX + 1;
+        for (point, alerts) in watcher.complete.iter().step_by(every) {
             let held = listed(&client, &watcher.filter, Some(point)).await;
             assert_eq!(*alerts, held, "seed {seed} at {point:?}");
             for alert in alerts.values() {
