@@ -12,9 +12,10 @@ use casetrail::wire::v1::{
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::time::timeout;
 use tonic::Code;
 
-use crate::alerts::{World, clause, day, of_case, on, signed, told, watch_from};
+use crate::alerts::{PATIENCE, World, clause, day, of_case, on, signed, told, watch_from};
 use crate::bad_input::check_status;
 use crate::harness::{Client, Random};
 use crate::proxy;
@@ -518,7 +519,8 @@ async fn watched_through(seed: u64, steps: usize) -> [bool; 9] {
     end.send(Some(history.end(&world).await)).unwrap();
     let mut met = [false; 9];
     for watcher in watchers {
-        let watcher = watcher.await.unwrap();
+        let watcher = timeout(PATIENCE, watcher).await;
+        let watcher = watcher.expect("it is told the end").unwrap();
         assert_eq!(watcher.cuts_left, 0, "cut off as often as it should be");
         let holds = listed(&client, &watcher.filter, None).await;
         assert_eq!(watcher.alerts, holds, "seed {seed}");
@@ -630,5 +632,68 @@ async fn after_a_restart_with_other_thresholds_a_watcher_is_told_what_they_chang
         let refused = client.monitor().watch_alerts(request).await.unwrap_err();
         check_status(reason, &refused, code, reason);
     }
+    world.server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_who_reads_nothing_for_a_while_holds_nobody_up_and_misses_nothing() {
+    const CASES: usize = 40;
+    let folder = TempDir::new().unwrap();
+    let world = World::on("2024-06-01", folder.path()).await;
+    let client = &world.server.client;
+    let rules = [AlertRule::FollowUpOverdue];
+    let mut stalled = Vec::new();
+    for _ in 0..3 {
+        let mut watch = watch_from(client, None, None, &rules).await;
+        assert_eq!(told(&mut watch).await.1, []);
+        stalled.push(watch);
+    }
+    // Far more than is on its way to a client at once: a hundred follow-ups a case, of which each is
+    // overdue on one of ten days.
+    let scheduled = |index: usize| {
+        let due = casetrail::wire::day::Day(day("2024-06-01").0 + (index % 10) as i32);
+        let payload = Payload::FollowUpScheduled(v1::FollowUpScheduled {
+            due: due.to_string(),
+            task: v1::FollowUpTask::Visit.into(),
+        });
+        on("2024-06-01", payload)
+    };
+    for _ in 0..CASES {
+        let case_id = fresh_uuid().to_string();
+        world
+            .record(
+                &case_id,
+                "2024-06-01",
+                valid_payload(E::DetentionAcknowledged),
+            )
+            .await;
+        let mut submission = of_case(&case_id, scheduled(0));
+        let events = &mut submission.changes[0].events;
+        events.extend((1..100).map(scheduled));
+        client.submit(submission).await;
+    }
+    for today in 2..=11 {
+        world.day_is(&format!("2024-06-{today:02}"));
+        let (case_id, opening) = (fresh_uuid().to_string(), E::DetentionAcknowledged);
+        world
+            .record(&case_id, "2024-06-01", valid_payload(opening))
+            .await;
+    }
+    let mut quick = watch_from(client, None, None, &rules).await;
+    let all = set(told(&mut quick).await.1);
+    assert_eq!(all.len(), CASES * 100);
+    for mut watch in stalled {
+        let mut alerts = Alerts::new();
+        while alerts.len() < all.len() {
+            let (cleared, raised, _) = told(&mut watch).await;
+            assert_eq!(cleared, []);
+            for alert in raised {
+                let known = alerts.insert(key(&alert), alert);
+                assert_eq!(known, None, "it was told already");
+            }
+        }
+        assert_eq!(alerts, all);
+    }
+    drop(quick);
     world.server.end().await;
 }

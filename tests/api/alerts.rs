@@ -2,6 +2,7 @@
 //! that is set by hand.
 
 use std::path::Path;
+use std::time::Duration;
 
 use casetrail::domain::AlertThresholds;
 use casetrail::ledger::Clock;
@@ -14,11 +15,16 @@ use casetrail::wire::v1::{
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tonic::{Code, Streaming};
 
 use crate::bad_input::check_status;
 use crate::harness::{Client, Server};
 use crate::support::{event_with, fresh_uuid, opposite, valid_payload};
+
+/// A test that waits longer than this for an answer has failed. Nothing that is asserted hangs on
+/// how long anything takes.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server whose clock is set by hand.
 pub struct World {
@@ -122,6 +128,14 @@ pub async fn watch_from(
 
 /// What a watch tells until all is told: what is cleared, and what is raised; and where it is then.
 pub async fn told(
+    watch: &mut Streaming<WatchAlertsResponse>,
+) -> (Vec<Alert>, Vec<Alert>, AlertCursor) {
+    timeout(PATIENCE, told_at_length(watch))
+        .await
+        .expect("something is told")
+}
+
+async fn told_at_length(
     watch: &mut Streaming<WatchAlertsResponse>,
 ) -> (Vec<Alert>, Vec<Alert>, AlertCursor) {
     let (mut cleared, mut raised) = (Vec::new(), Vec::new());
