@@ -162,6 +162,10 @@ fn alert(case_id: &str, rule: AlertRule, since: &str, cause: &str) -> Alert {
     }
 }
 
+fn only(alert: &Alert) -> Vec<Alert> {
+    vec![alert.clone()]
+}
+
 fn reason() -> i32 {
     match valid_payload(E::HandoverPostponed) {
         Payload::HandoverPostponed(postponed) => postponed.reason,
@@ -182,16 +186,16 @@ async fn nobody_visited_for_so_many_days() {
     // when ninety days have passed without a visit, then that is pointed out, on that day.
     let first = alert(&case, RULE, "2024-03-31", &events[0]);
     assert_eq!(world.listed_on(RULE, "2024-03-30").await, []);
-    assert_eq!(world.listed_on(RULE, "2024-03-31").await, [first.clone()]);
+    assert_eq!(world.listed_on(RULE, "2024-03-31").await, only(&first));
     world.day_is("2024-03-30");
     world.day_is("2024-03-31");
-    assert_eq!(told(&mut watch).await.1, [first.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&first));
 
     // When somebody tells of a visit, not confirmed, then it stands.
     let mut rumour = on("2024-03-30", valid_payload(E::VisitedAndRegistered));
     rumour.set_credibility(v1::Credibility::Likely);
     world.server.client.submit(of_case(&case, rumour)).await;
-    assert_eq!(world.listed_on(RULE, "").await, [first.clone()]);
+    assert_eq!(world.listed_on(RULE, "").await, only(&first));
 
     // When a visit in March is confirmed, then it is cleared, until ninety days after that.
     let payload = valid_payload(E::VisitedAndRegistered);
@@ -200,14 +204,14 @@ async fn nobody_visited_for_so_many_days() {
     assert_eq!((cleared, raised), (vec![first], vec![]));
     world.day_is("2024-06-18");
     let second = alert(&case, RULE, "2024-06-18", &visit);
-    assert_eq!(told(&mut watch).await.1, [second.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&second));
 
     // When the person is listed for release it stands, since they are held; once they are released
     // it is cleared.
     world
         .record(&case, "2024-06-18", valid_payload(E::ReleaseListed))
         .await;
-    assert_eq!(world.listed_on(RULE, "").await, [second.clone()]);
+    assert_eq!(world.listed_on(RULE, "").await, only(&second));
     world
         .record(&case, "2024-06-18", valid_payload(E::Released))
         .await;
@@ -228,18 +232,18 @@ async fn acknowledged_and_not_registered() {
     assert_eq!(world.listed_on(RULE, "2024-01-30").await, []);
     world.day_is("2024-01-31");
     let expected = alert(&case, RULE, "2024-01-31", &events[0]);
-    assert_eq!(told(&mut watch).await.1, [expected.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&expected));
 
     // A visit that registers the person clears it, and its retraction brings it back.
     let payload = valid_payload(E::VisitedAndRegistered);
     let visit = world.record(&case, "2024-01-30", payload).await;
-    assert_eq!(told(&mut watch).await.0, [expected.clone()]);
+    assert_eq!(told(&mut watch).await.0, only(&expected));
     let retraction = Payload::EventRetracted(v1::EventRetracted {
         target_event_id: visit,
         reason: v1::RetractionReason::RecordedTwice.into(),
     });
     world.record(&case, "2024-01-31", retraction).await;
-    assert_eq!(told(&mut watch).await.1, [expected.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&expected));
 
     // A case that is closed has no alerts.
     world
@@ -268,7 +272,7 @@ async fn a_handover_postponed_twice() {
     let payload = valid_payload(E::HandoverPostponed);
     let second = world.record(&case, "2024-01-05", payload).await;
     let expected = alert(&case, RULE, "2024-01-05", &second);
-    assert_eq!(told(&mut watch).await.1, [expected.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&expected));
 
     // A third time changes nothing; the start of the handover clears it.
     for event in [
@@ -280,7 +284,7 @@ async fn a_handover_postponed_twice() {
             .record(&case, "2024-01-06", valid_payload(event))
             .await;
     }
-    assert_eq!(world.listed_on(RULE, "").await, [expected.clone()]);
+    assert_eq!(world.listed_on(RULE, "").await, only(&expected));
     let wishes = Payload::WishesRecorded(v1::WishesRecorded {
         in_private: Some(true),
         outcome: v1::WishesOutcome::Return.into(),
@@ -313,7 +317,7 @@ async fn contested_for_so_many_days_from_the_recording_on() {
     assert_eq!(world.listed_on(RULE, "2024-02-14").await, []);
     world.day_is("2024-02-15");
     let expected = alert(&case, RULE, "2024-02-15", &denial);
-    assert_eq!(told(&mut watch).await.1, [expected.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&expected));
 
     let resolved = Payload::DisputeResolved(v1::DisputeResolved {
         dispute_event_id: denial,
@@ -347,7 +351,7 @@ async fn identified_and_the_family_not_informed() {
         kind: CaseKind::Remains.into(),
         ..alert(&case, RULE, "2024-02-08", &events[2])
     };
-    assert_eq!(told(&mut watch).await.1, [expected.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&expected));
     let payload = valid_payload(E::FamilyInformed);
     world.record(&case, "2024-02-08", payload).await;
     assert_eq!(told(&mut watch).await.0, [expected]);
@@ -391,7 +395,7 @@ async fn a_consent_withdrawn_while_a_referral_goes_on() {
         subject_event_id: referral.clone(),
         ..alert(&case, RULE, "2024-02-01", &withdrawal)
     };
-    assert_eq!(told(&mut watch).await.1, [expected.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&expected));
     let revoked = Payload::ReferralRevoked(v1::ReferralRevoked {
         referral_event_id: referral,
         ..match valid_payload(E::ReferralRevoked) {
@@ -444,7 +448,7 @@ async fn a_follow_up_scheduled_moved_overdue_and_done() {
         ..alert(&case, RULE, since, cause)
     };
     let first = overdue("2024-03-01", "2024-02", &follow_up);
-    assert_eq!(told(&mut watch).await.1, [first.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&first));
 
     // Moved to the tenth, it is overdue no more, until the day after.
     let moved = Payload::FollowUpRescheduled(v1::FollowUpRescheduled {
@@ -457,7 +461,7 @@ async fn a_follow_up_scheduled_moved_overdue_and_done() {
     assert_eq!(world.listed_on(RULE, "2024-03-10").await, []);
     world.day_is("2024-03-11");
     let second = overdue("2024-03-11", "2024-03-10", &moved);
-    assert_eq!(told(&mut watch).await.1, [second.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&second));
     world.record(&case, "2024-03-11", done(&follow_up)).await;
     assert_eq!(told(&mut watch).await.0, [second]);
     drop(watch);
@@ -517,9 +521,9 @@ async fn a_clause_due_while_cases_are_outstanding() {
     let (case, _) = world.open("2024-01-25", &[E::DetentionAcknowledged]).await;
     assert_eq!(world.listed_on(RULE, "2024-03-30").await, []);
     world.day_is("2024-03-31");
-    assert_eq!(told(&mut watch).await.1, [ihl.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&ihl));
     world.day_is("2024-05-01");
-    assert_eq!(told(&mut watch).await.1, [agreed.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&agreed));
 
     // While the agreement is suspended, the duty that rests on it alone does, and the other doesn't.
     let agreement_events = [E::AgreementEnteredIntoForce, E::AgreementSuspended];
@@ -528,11 +532,11 @@ async fn a_clause_due_while_cases_are_outstanding() {
             .record(&agreement, "2024-05-01", valid_payload(event))
             .await;
     }
-    assert_eq!(told(&mut watch).await.0, [agreed.clone()]);
+    assert_eq!(told(&mut watch).await.0, only(&agreed));
     world
         .record(&agreement, "2024-05-01", valid_payload(E::AgreementResumed))
         .await;
-    assert_eq!(told(&mut watch).await.1, [agreed.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&agreed));
 
     // One who is merged into a released one is outstanding no more; another one put under the
     // clause one by one is.
@@ -551,7 +555,7 @@ async fn a_clause_due_while_cases_are_outstanding() {
     });
     world.record(&remains, "2024-05-01", covered).await;
     let listed = expected("listed", "2024-03-31", "2024-04-30");
-    assert_eq!(told(&mut watch).await.1, [listed.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&listed));
     world
         .record(&remains, "2024-05-01", valid_payload(E::ReturnedToParty))
         .await;
@@ -573,11 +577,11 @@ async fn a_case_that_leaves_the_filter_takes_its_alerts_along() {
     let rules = [AlertRule::NoVisit];
     let mut watch = watch_from(client, None, Some(filter), &rules).await;
     let expected = alert(&case, AlertRule::NoVisit, "2024-04-24", &events[0]);
-    assert_eq!(told(&mut watch).await.1, [expected.clone()]);
+    assert_eq!(told(&mut watch).await.1, only(&expected));
     world
         .record(&case, "2024-05-31", valid_payload(E::ReleaseListed))
         .await;
-    assert_eq!(told(&mut watch).await.0, [expected.clone()]);
+    assert_eq!(told(&mut watch).await.0, only(&expected));
     assert_eq!(world.listed_on(AlertRule::NoVisit, "").await, [expected]);
     drop(watch);
     world.server.end().await;

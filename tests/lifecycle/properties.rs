@@ -93,7 +93,7 @@ proptest! {
 
     #[test]
     fn alerts_are_what_the_model_says(kind in 0..2_usize, forced: bool, history in history()) {
-        let mut run = Run::new(&LIFECYCLES[kind]);
+        let mut run = Run::new(LIFECYCLES[kind]);
         if forced {
             run.forced(&history);
         } else {
