@@ -2,9 +2,10 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "casetrail/v1/event.proto",
     "casetrail/v1/case.proto",
+    "casetrail/v1/alert.proto",
     "casetrail/v1/case_service.proto",
     "casetrail/v1/monitor_service.proto",
     "casetrail/v1/audit_service.proto",

@@ -57,6 +57,7 @@ const COMMANDS: [&str; 18] = [
     "list",
     "history",
     "watch",
+    "alerts",
     "summary",
     "replay",
     "backup",

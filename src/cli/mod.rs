@@ -5,6 +5,7 @@
 //! but its clock.
 //! What a command is told to print goes to standard output, everything else to standard error.
 
+mod alerts;
 mod as_of;
 mod backup;
 mod bench;
@@ -76,6 +77,8 @@ enum Command {
     History(history::HistoryArguments),
     /// Stream status changes
     Watch(watch::WatchArguments),
+    /// Tell what rules over cases and days point out
+    Alerts(alerts::AlertsArguments),
     /// Count cases by kind and status
     Summary(summary::SummaryArguments),
     /// Tell what became of the cases under an agreement's clauses
@@ -159,6 +162,7 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         Command::List(arguments) => list::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,
         Command::Watch(arguments) => watch::run(&arguments).await,
+        Command::Alerts(arguments) => alerts::run(&arguments).await,
         Command::Summary(arguments) => summary::run(&arguments).await,
         Command::Coverage(arguments) => coverage::run(&arguments).await,
         Command::Series(arguments) => series::run(&arguments).await,

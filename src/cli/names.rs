@@ -8,9 +8,9 @@ use tonic::Code;
 
 use crate::domain::lifecycle::document::{event_name, status_name};
 use crate::wire::v1::{
-    AccessObject, CaseKind, CaseReopenedReason, CaseStatus, ContestedCause, CorrectionReason,
-    Credibility, EventType, ExclusionReason, FollowUpTask, LegalCategory, Record, RetractionReason,
-    Service, Standing,
+    AccessObject, AlertRule, CaseKind, CaseReopenedReason, CaseStatus, ContestedCause,
+    CorrectionReason, Credibility, EventType, ExclusionReason, FollowUpTask, LegalCategory, Record,
+    RetractionReason, Service, Standing,
 };
 
 /// No enumeration of the protocol has numbers beyond this one.
@@ -60,6 +60,16 @@ pub(super) fn event_type_parser() -> impl TypedValueParser<Value = i32> {
             .ok()
             .map(|event| event_name(event).to_owned())
     })
+}
+
+/// Parses rules of alerts by their short names.
+pub(super) fn alert_rule_parser() -> impl TypedValueParser<Value = i32> {
+    parser(|number| AlertRule::try_from(number).ok().map(alert_rule))
+}
+
+/// The name of a rule of alerts, for example `NoVisit`.
+pub(super) fn alert_rule(rule: AlertRule) -> String {
+    camel(rule.as_str_name(), "ALERT_RULE_")
 }
 
 /// The name of a kind, for example `Detention`.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +16,7 @@ use super::connection::DEFAULT_ADDRESS;
 use super::failure::Failure;
 use super::output::Output;
 use super::salvage::salvage_command;
+use crate::domain::AlertThresholds;
 use crate::ledger::{self, Ledger};
 use crate::log::{DataFolder, OpenError, SledLog, SledOptions};
 use crate::service::Server;
@@ -35,8 +37,11 @@ on an ordinary solid-state disk, by which the start is later; a file system that
 between files (Btrfs, XFS) makes it at once and without room. The copy is a data folder itself, to be
 served or salvaged like any other.
 
+The options --alert-... say from when on the rules of `casetrail alerts` hold.
+
 Examples:
   casetrail serve --data /var/lib/casetrail
+  casetrail serve --data /var/lib/casetrail --alert-no-visit 60 --alert-clause-due 14
   casetrail serve --data /var/lib/casetrail --safety-copy
   casetrail serve --data ./data --listen 127.0.0.1:0 --log-format json")]
 pub(super) struct ServeArguments {
@@ -56,6 +61,50 @@ pub(super) struct ServeArguments {
     /// After a stop that was not in good order, copy the log aside before it is opened
     #[arg(long)]
     safety_copy: bool,
+    #[command(flatten)]
+    alerts: AlertArguments,
+}
+
+/// From when on the rules of alerts hold.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Alerts")]
+struct AlertArguments {
+    /// A person in detention was not visited for so many days
+    #[arg(long, value_name = "DAYS", default_value_t = AlertThresholds::default().no_visit_days, value_parser = days())]
+    alert_no_visit: u32,
+    /// A detention is acknowledged and the person not registered for so many days
+    #[arg(long, value_name = "DAYS", default_value_t = AlertThresholds::default().not_registered_days, value_parser = days())]
+    alert_not_registered: u32,
+    /// A handover was postponed so many times
+    #[arg(long, value_name = "TIMES", default_value_t = AlertThresholds::default().handover_postponements, value_parser = clap::value_parser!(u32).range(1..=100))]
+    alert_postponed: u32,
+    /// A case is contested for so many days
+    #[arg(long, value_name = "DAYS", default_value_t = AlertThresholds::default().contested_days, value_parser = days())]
+    alert_contested: u32,
+    /// Remains are identified and the family is not informed for so many days
+    #[arg(long, value_name = "DAYS", default_value_t = AlertThresholds::default().family_not_informed_days, value_parser = days())]
+    alert_family_not_informed: u32,
+    /// A clause with outstanding cases is due in so many days, or was
+    #[arg(long, value_name = "DAYS", default_value_t = AlertThresholds::default().clause_due_days, value_parser = days())]
+    alert_clause_due: u32,
+}
+
+/// Parses a number of days, of up to ten years.
+fn days() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(0..=3_653)
+}
+
+impl AlertArguments {
+    fn thresholds(&self) -> AlertThresholds {
+        AlertThresholds {
+            no_visit_days: self.alert_no_visit,
+            not_registered_days: self.alert_not_registered,
+            handover_postponements: self.alert_postponed,
+            contested_days: self.alert_contested,
+            family_not_informed_days: self.alert_family_not_informed,
+            clause_due_days: self.alert_clause_due,
+        }
+    }
 }
 
 /// Format of the log.
@@ -106,7 +155,8 @@ async fn start(
     let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
     let server = Server::bind(arguments.listen)
         .await
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| failed(&error))?
+        .with_alert_thresholds(arguments.alerts.thresholds());
     let address = server.address();
     let serving = async move {
         let served = server.run(Arc::clone(&ledger), stop).await;

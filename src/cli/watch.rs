@@ -162,7 +162,7 @@ async fn watch_once(
 }
 
 /// A server that shuts down says UNAVAILABLE with a reason; it is worth waiting for all the same.
-fn is_lost(status: &Status) -> bool {
+pub(super) fn is_lost(status: &Status) -> bool {
     is_lost_connection(status) || status.code() == tonic::Code::Unavailable
 }
 

@@ -7,6 +7,7 @@
 //!
 //! It knows no clock, no I/O, no async and no gRPC: time is a parameter.
 
+mod alert;
 mod decide;
 mod detail;
 mod fact;
@@ -21,6 +22,7 @@ mod rejection;
 mod state;
 mod ties;
 
+pub use alert::{Alert, AlertThresholds};
 pub use fact::Fact;
 pub use fold::Image;
 pub use matter::Matter;

@@ -3,9 +3,10 @@
 //!
 //! A case is judged by itself alone. No case counts because another one does.
 
+use super::fold::Image;
 use super::lifecycle;
 use super::state::CaseState;
-use crate::wire::edtf::{self, OccurredDays};
+use crate::wire::edtf::{self, Day, OccurredDays};
 use crate::wire::v1::{
     CaseKind, CaseStatus, CoverageRule, ExclusionReason, LegalCategory, WishesOutcome,
 };
@@ -25,7 +26,7 @@ impl CaseState {
     /// What the case is to a clause that covers it.
     pub fn obligation(&self) -> Obligation {
         let image = self.image();
-        let is_confirmed = self.is_met(image.confirmed);
+        let is_confirmed = is_met(image, image.confirmed);
         let declined = self.kind() == CaseKind::Detention
             && image.wishes == WishesOutcome::Decline
             && !lifecycle::is_end(image.confirmed);
@@ -36,7 +37,7 @@ impl CaseState {
         };
         Obligation {
             is_confirmed,
-            is_reported: self.is_met(image.reported),
+            is_reported: is_met(image, image.reported),
             exclusion: exclusion.filter(|_| !is_confirmed),
         }
     }
@@ -71,27 +72,40 @@ impl CaseState {
         })
     }
 
-    /// Whether the duty is met in this status. A return that did not hold was one: the household had
-    /// arrived.
-    fn is_met(&self, status: CaseStatus) -> bool {
-        match status {
-            CaseStatus::DetentionReleased
-            | CaseStatus::DetentionRepatriated
-            | CaseStatus::DetentionReturnedToResidence
-            | CaseStatus::DetentionAccommodatedElsewhere
-            | CaseStatus::RemainsReturnedToParty
-            | CaseStatus::RemainsHandedOver
-            | CaseStatus::RemainsFinalDisposition
-            | CaseStatus::ReturnReturned
-            | CaseStatus::ReturnSolutionAchieved
-            | CaseStatus::SiteExhausted
-            | CaseStatus::SiteNoRemainsFound
-            | CaseStatus::InquiryContactRestored
-            | CaseStatus::InquiryFateClarified
-            | CaseStatus::ConsultationHeld => true,
-            CaseStatus::ReturnReDisplaced => self.image().members_returned > 0,
-            _ => false,
+    /// The day since which the duty is met by confirmed events, the latest that their dates allow;
+    /// none where it is not met.
+    pub fn obligation_met_on(&self) -> Option<Day> {
+        let (mut image, mut met_on) = (Image::default(), None);
+        for (index, fact, credibility) in self.in_order() {
+            // Whether the sequence is broken is no matter here.
+            let _ = image.step(self.kind(), index, &fact, credibility);
+            let met = is_met(&image, image.confirmed);
+            met_on = met.then(|| met_on.unwrap_or(fact.day));
         }
+        met_on
+    }
+}
+
+/// Whether the duty is met in this status. A return that did not hold was one: the household had
+/// arrived.
+fn is_met(image: &Image, status: CaseStatus) -> bool {
+    match status {
+        CaseStatus::DetentionReleased
+        | CaseStatus::DetentionRepatriated
+        | CaseStatus::DetentionReturnedToResidence
+        | CaseStatus::DetentionAccommodatedElsewhere
+        | CaseStatus::RemainsReturnedToParty
+        | CaseStatus::RemainsHandedOver
+        | CaseStatus::RemainsFinalDisposition
+        | CaseStatus::ReturnReturned
+        | CaseStatus::ReturnSolutionAchieved
+        | CaseStatus::SiteExhausted
+        | CaseStatus::SiteNoRemainsFound
+        | CaseStatus::InquiryContactRestored
+        | CaseStatus::InquiryFateClarified
+        | CaseStatus::ConsultationHeld => true,
+        CaseStatus::ReturnReDisplaced => image.members_returned > 0,
+        _ => false,
     }
 }
 

@@ -413,6 +413,26 @@ impl CaseState {
         self.fact(self.folded.image.closing_fact()?)
     }
 
+    /// The fact since whose recording the case is contested without a break, while it is.
+    pub(super) fn contested_since(&self) -> Option<Fact> {
+        contested_causes(&self.folded).next()?;
+        let facts = self.facts();
+        let (mut folded, mut since) = (Folded::default(), None);
+        for (count, fact) in (1..).zip(&facts) {
+            if folded.takes_as_next(fact) {
+                folded.take_next(self.kind, count - 1, fact);
+            } else {
+                let known = usize::try_from(count)
+                    .ok()
+                    .and_then(|count| facts.get(..count));
+                folded = Folded::of(self.kind, known.unwrap_or(&facts));
+            }
+            let contested = contested_causes(&folded).next().is_some();
+            since = contested.then(|| since.unwrap_or(*fact));
+        }
+        since
+    }
+
     pub(super) fn open_disputes(&self) -> &[FactIndex] {
         self.folded.open_disputes()
     }

@@ -100,6 +100,16 @@ impl Ties {
         self.coverages
     }
 
+    /// The referrals that are offered or accepted.
+    pub(super) fn referrals(&self) -> &[Referral] {
+        &self.referrals
+    }
+
+    /// The follow-ups that are open.
+    pub(super) fn follow_ups(&self) -> &[FollowUp] {
+        &self.follow_ups
+    }
+
     /// Writes what stands into the read model of the case.
     pub fn show_in(self, case: &mut Case) {
         let suspected = self.said_of_duplicates.into_iter();

@@ -1,16 +1,60 @@
-//! The wall clock: the only place that reads it. Everything else is handed the time.
+//! The clock of the ledger: the only place that reads the wall clock. Everything else is handed the
+//! time. A clock can be set by hand instead, so that what days bring about can be tried without
+//! waiting.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+<<<<<<< HEAD
 use crate::wire::edtf::Day;
+=======
+use tokio::sync::watch;
+
+>>>>>>> alerts
 use crate::wire::moment::Moment;
 
-/// The time now, to the microsecond.
+/// What tells the time. Clones tell the same.
+#[derive(Debug, Clone, Default)]
+pub struct Clock {
+    /// The hands, where they are set by hand; none for the wall clock.
+    hands: Option<watch::Receiver<Moment>>,
+}
+
+impl Clock {
+    /// The wall clock.
+    pub fn wall() -> Self {
+        Self::default()
+    }
+
+    /// A clock that tells what was last sent.
+    pub fn set_by_hand(hands: watch::Receiver<Moment>) -> Self {
+        Self { hands: Some(hands) }
+    }
+
+    /// The time now, to the microsecond.
+    pub fn now(&self) -> Moment {
+        self.hands
+            .as_ref()
+            .map_or_else(now, |hands| *hands.borrow())
+    }
+
+    /// Waits until the clock was set. The wall clock never is: who waits for a day looks at it now
+    /// and then.
+    pub async fn was_set(&mut self) {
+        let set = match &mut self.hands {
+            Some(hands) => hands.changed().await.is_ok(),
+            None => false,
+        };
+        if !set {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one place that reads the wall clock"
 )]
-pub(super) fn now() -> Moment {
+fn now() -> Moment {
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

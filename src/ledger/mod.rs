@@ -45,7 +45,11 @@ use crate::wire::validate::Submission;
 use batch::{Known, Verdict};
 use channel::Reply;
 pub use channel::{Answer, Channel};
+<<<<<<< HEAD
 pub use clock::today;
+=======
+pub use clock::Clock;
+>>>>>>> alerts
 pub use error::{OpenError, RebuildError, SubmitError};
 pub use rebuild::Rebuilt;
 use writer::{Desk, Job, Work};
@@ -74,6 +78,7 @@ pub struct Ledger {
 
 /// What the writer, the committer, the keeper and the readers share.
 struct Shared {
+    clock: Clock,
     log: Arc<dyn Log>,
     views: RwLock<Views>,
     /// The position up to which the views were folded: what a reader may see.
@@ -92,9 +97,23 @@ impl Ledger {
     /// A log that can't be read, that is shorter than its snapshot, or that ends in the middle of a
     /// submission.
     pub fn open(log: Arc<dyn Log>, snapshot: Option<SnapshotFile>) -> Result<Self, OpenError> {
+        Self::open_by(Clock::wall(), log, snapshot)
+    }
+
+    /// The same by another clock than that on the wall.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_by(
+        clock: Clock,
+        log: Arc<dyn Log>,
+        snapshot: Option<SnapshotFile>,
+    ) -> Result<Self, OpenError> {
         let recovered = recovery::recover(log.as_ref(), snapshot.as_ref())?;
         let (head, _) = watch::channel(recovered.views.position());
+        let started_at = clock.now();
         let shared = Arc::new(Shared {
+            clock,
             log,
             views: RwLock::new(recovered.views),
             head,
@@ -125,7 +144,7 @@ impl Ledger {
             queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES)),
             threads: Mutex::new(threads),
             stop_keeper,
-            started_at: clock::now(),
+            started_at,
         })
     }
 
@@ -195,7 +214,16 @@ impl Ledger {
 
     /// The day now, in UTC.
     pub fn today(&self) -> Day {
+<<<<<<< HEAD
         clock::today()
+=======
+        self.shared.clock.now().day()
+    }
+
+    /// The clock, to wait until it was set.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+>>>>>>> alerts
     }
 
     /// When the ledger was opened.

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::batch::{Batch, Finished, Ground, UnderWay, Verdict};
 use super::channel::Reply;
-use super::{Recorder, Shared, clock};
+use super::{Recorder, Shared};
 use crate::wire::block::RecordBlock;
 use crate::wire::validate::Submission;
 
@@ -141,7 +141,7 @@ impl Desk {
             under_way: under_way.as_deref(),
         };
         let Open { batch, pending } = open.get_or_insert_with(|| Open {
-            batch: Batch::new(ground, clock::now()),
+            batch: Batch::new(ground, shared.clock.now()),
             pending: Vec::new(),
         });
         let by_durable = ground.under_way.is_none() && !batch.holds_records();

@@ -80,6 +80,25 @@ pub(super) fn first_recorded_on(log: &dyn Log, head: u64, day: Day) -> Result<u6
     first_recorded_from(log, head, begin.into())
 }
 
+/// The day on which something was known: today for what is known now, else that of the moment, or of
+/// the recording of the record before the position.
+///
+/// # Errors
+/// The log can't be read.
+pub(super) fn day_of(shared: &Shared, as_of: &AsOf) -> Result<Day, Failure> {
+    let moment = match as_of.known_at {
+        None => None,
+        Some(KnownAt::RecordedAt(moment)) => Some(moment),
+        Some(KnownAt::Position(position)) => {
+            recorded_before(shared.ledger.log().as_ref(), position)?
+        }
+    };
+    Ok(moment.map_or_else(
+        || shared.ledger.today(),
+        |moment| Day::from_timestamp(&moment),
+    ))
+}
+
 /// When the record before a position was recorded; none at the beginning of the log.
 ///
 /// # Errors

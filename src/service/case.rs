@@ -19,14 +19,16 @@ use super::{compare, coverage, history};
 use crate::domain::{CaseState, Ties};
 use crate::view::CaseList;
 use crate::wire::limits::PAGE_SIZE_MAX;
+use crate::wire::v1::AsOf as SentAsOf;
 use crate::wire::v1::case_service_server::CaseService;
 use crate::wire::v1::{
     Case, CaseKind, CompareCasesRequest, CompareCasesResponse, GetAgreementCoverageRequest,
-    GetAgreementCoverageResponse, GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest,
-    GetCaseResponse, ListCasesRequest, ListCasesResponse, SubmitEventsRequest,
-    SubmitEventsResponse, SubmitStreamRequest, SubmitStreamResponse,
+    GetAgreementCoverageResponse, GetAgreementProgressRequest, GetAgreementProgressResponse,
+    GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest, GetCaseResponse,
+    ListCasesRequest, ListCasesResponse, SubmitEventsRequest, SubmitEventsResponse,
+    SubmitStreamRequest, SubmitStreamResponse,
 };
-use crate::wire::validate::{self, CaseFilter, PageScope};
+use crate::wire::validate::{self, AsOf, CaseFilter, PageScope};
 
 /// The service; all its state is shared with the others.
 #[derive(Debug)]
@@ -104,28 +106,44 @@ impl CaseService for Cases {
         let shared = Arc::clone(&self.shared);
         answer("GetAgreementCoverage", async move {
             let request = request.into_inner();
-            let field = "agreement_case_id";
-            let agreement_id = validate::uuid(field, &request.agreement_case_id)?;
-            let as_of = validate::as_of("as_of", request.as_of)?;
-            if as_of.true_at.is_some() {
-                let description =
-                    "is not told of coverage, which is by what was known; leave it out";
-                return Err(violation("as_of.true_at", description).into());
-            }
-            let (agreement, head) = find(&shared, &request.agreement_case_id)?;
-            let time = as_of::resolve(&shared, head, &as_of).await?;
-            let agreement = time.known(&agreement).map(Cow::into_owned);
-            let agreement = agreement.ok_or_else(|| Failure::case_not_found(agreement_id))?;
-            if agreement.kind() != CaseKind::Agreement {
-                return Err(violation(field, "is the case of no agreement").into());
-            }
-            let (cases, put) = {
-                let views = shared.ledger.views();
-                (views.cases().clone(), views.covered_by(agreement_id))
-            };
-            let put: HashSet<_> = put.iter().map(|case| case.case_id()).collect();
+            let (agreement, _) =
+                Agreement::find(&shared, &request.agreement_case_id, request.as_of).await?;
             let cases_max = if request.with_cases { PAGE_SIZE_MAX } else { 0 };
-            blocking(move || coverage::count(&cases, time, &agreement, &put, cases_max)).await
+            blocking(move || {
+                let Agreement {
+                    cases,
+                    time,
+                    known,
+                    put,
+                } = &agreement;
+                coverage::count(cases, *time, known, put, cases_max)
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn get_agreement_progress(
+        &self,
+        request: Request<GetAgreementProgressRequest>,
+    ) -> Result<Response<GetAgreementProgressResponse>, Status> {
+        let shared = Arc::clone(&self.shared);
+        answer("GetAgreementProgress", async move {
+            let request = request.into_inner();
+            let months = validate::months(&request.first_month, &request.last_month)?;
+            let (agreement, as_of) =
+                Agreement::find(&shared, &request.agreement_case_id, request.as_of).await?;
+            blocking(move || {
+                let day = as_of::day_of(&shared, &as_of)?;
+                let Agreement {
+                    cases,
+                    time,
+                    known,
+                    put,
+                } = &agreement;
+                Ok(coverage::progress(cases, *time, known, put, &months, day))
+            })
+            .await?
         })
         .await
     }
@@ -218,6 +236,49 @@ impl Cases {
             }
         }
         ties
+    }
+}
+
+/// An agreement as it was known at a time, with what it takes to find the cases under its clauses.
+struct Agreement {
+    cases: CaseList,
+    time: Time,
+    known: CaseState,
+    /// The cases that were ever put under one of its clauses one by one.
+    put: HashSet<Uuid>,
+}
+
+impl Agreement {
+    async fn find(
+        shared: &Shared,
+        agreement_case_id: &str,
+        as_of: Option<SentAsOf>,
+    ) -> Result<(Self, AsOf), Failure> {
+        let field = "agreement_case_id";
+        let agreement_id = validate::uuid(field, agreement_case_id)?;
+        let as_of = validate::as_of("as_of", as_of)?;
+        if as_of.true_at.is_some() {
+            let description = "is not told of coverage, which is by what was known; leave it out";
+            return Err(violation("as_of.true_at", description).into());
+        }
+        let (agreement, head) = find(shared, agreement_case_id)?;
+        let time = as_of::resolve(shared, head, &as_of).await?;
+        let known = time.known(&agreement).map(Cow::into_owned);
+        let known = known.ok_or_else(|| Failure::case_not_found(agreement_id))?;
+        if known.kind() != CaseKind::Agreement {
+            return Err(violation(field, "is the case of no agreement").into());
+        }
+        let (cases, put) = {
+            let views = shared.ledger.views();
+            (views.cases().clone(), views.covered_by(agreement_id))
+        };
+        let agreement = Self {
+            cases,
+            time,
+            known,
+            put: put.iter().map(|case| case.case_id()).collect(),
+        };
+        Ok((agreement, as_of))
     }
 }
 

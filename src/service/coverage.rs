@@ -3,6 +3,7 @@
 //! A case is under a clause by a rule of the clause, or since it was put there. One that is merged
 //! into another case is counted as that one, and each case once a clause.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -11,13 +12,25 @@ use uuid::Uuid;
 use super::as_of::Time;
 use crate::domain::{CaseState, Ties};
 use crate::view::CaseList;
+use crate::wire::edtf::{self, Day};
 use crate::wire::v1::{
-    AgreementDetail, ClauseCoverage, CoveredCase, Exclusion, ExclusionReason,
-    GetAgreementCoverageResponse, case::Detail,
+    AgreementDetail, Clause, ClauseCoverage, ClauseProgress, CoveredCase, Exclusion,
+    ExclusionReason, GetAgreementCoverageResponse, GetAgreementProgressResponse, MetByMonth,
+    case::Detail,
 };
+use crate::wire::validate::Month;
 
 /// The cases that a merge leads through at most: a chain that is longer is no chain but a ring.
 const MERGES_MAX: usize = 16;
+
+/// The cases under the clauses of an agreement, as known at a time.
+struct UnderClauses<'a> {
+    cases: &'a CaseList,
+    time: Time,
+    clauses: Vec<Clause>,
+    /// For each clause, in their order.
+    under: Vec<BTreeSet<Uuid>>,
+}
 
 /// Counts the cases under each clause of `agreement`. `put` are those that were ever put under one of
 /// them one by one; `cases_max` is how many cases are named for each clause.
@@ -28,54 +41,154 @@ pub(super) fn count(
     put: &HashSet<Uuid>,
     cases_max: usize,
 ) -> GetAgreementCoverageResponse {
-    let agreement_id = agreement.case_id().to_string();
-    let detail = match agreement.detail() {
-        Some(Detail::AgreementDetail(detail)) => detail,
-        _ => AgreementDetail::default(),
-    };
-    let mut under: Vec<BTreeSet<Uuid>> = vec![BTreeSet::new(); detail.clauses.len()];
-    let mut merged: HashMap<Uuid, Uuid> = HashMap::new();
-    let known = || {
-        let first = |case: &&Arc<CaseState>| case.first_position() < Some(time.position);
-        let known = cases.iter().take_while(first);
-        known.filter_map(|case| time.known(case))
-    };
-    for case in known() {
-        if let Ok(survivor) = Uuid::try_parse(&case.merged_into()) {
-            merged.insert(case.case_id(), survivor);
+    let found = UnderClauses::find(cases, time, agreement, put);
+    let mut clauses: Vec<_> = found.clauses.iter().cloned().map(coverage_of).collect();
+    found.for_each(|index, case| {
+        if let Some(clause) = clauses.get_mut(index) {
+            add(clause, case, cases_max);
         }
-        let coverages = if put.contains(&case.case_id()) {
-            Ties::of(&case).coverages()
-        } else {
-            Vec::new()
-        };
-        for (clause, under) in detail.clauses.iter().zip(&mut under) {
-            let is_put = coverages.iter().any(|it| {
-                it.agreement_case_id == agreement_id && it.clause_reference == clause.reference
-            });
-            if is_put || clause.rules.iter().any(|rule| case.is_covered_by(rule)) {
-                under.insert(case.case_id());
-            }
-        }
-    }
-    for under in &mut under {
-        *under = under.iter().map(|case| survivor(&merged, *case)).collect();
-    }
-    let mut clauses: Vec<_> = detail.clauses.into_iter().map(coverage_of).collect();
-    for case in known() {
-        for (clause, under) in clauses.iter_mut().zip(&under) {
-            if under.contains(&case.case_id()) {
-                add(clause, &case, cases_max);
-            }
-        }
-    }
+    });
     GetAgreementCoverageResponse {
         position: time.position,
         clauses,
     }
 }
 
-fn coverage_of(clause: crate::wire::v1::Clause) -> ClauseCoverage {
+/// Counts in how many cases the duty was met by the end of each month, and by the due date. Whether
+/// that has passed is judged on `day`.
+pub(super) fn progress(
+    cases: &CaseList,
+    time: Time,
+    agreement: &CaseState,
+    put: &HashSet<Uuid>,
+    months: &[Month],
+    day: Day,
+) -> GetAgreementProgressResponse {
+    let found = UnderClauses::find(cases, time, agreement, put);
+    let mut clauses: Vec<_> = found
+        .clauses
+        .iter()
+        .map(|clause| progress_of(clause.clone(), months))
+        .collect();
+    let last_days: Vec<_> = found.clauses.iter().map(last_day).collect();
+    found.for_each(|index, case| {
+        if let (Some(clause), Some(last_day)) = (clauses.get_mut(index), last_days.get(index)) {
+            add_progress(clause, *last_day, case, months, day);
+        }
+    });
+    GetAgreementProgressResponse {
+        position: time.position,
+        day: day.to_string(),
+        clauses,
+    }
+}
+
+impl<'a> UnderClauses<'a> {
+    fn find(cases: &'a CaseList, time: Time, agreement: &CaseState, put: &HashSet<Uuid>) -> Self {
+        let agreement_id = agreement.case_id().to_string();
+        let detail = match agreement.detail() {
+            Some(Detail::AgreementDetail(detail)) => detail,
+            _ => AgreementDetail::default(),
+        };
+        let mut under: Vec<BTreeSet<Uuid>> = vec![BTreeSet::new(); detail.clauses.len()];
+        let mut merged: HashMap<Uuid, Uuid> = HashMap::new();
+        for case in known(cases, time) {
+            if let Ok(survivor) = Uuid::try_parse(&case.merged_into()) {
+                merged.insert(case.case_id(), survivor);
+            }
+            let coverages = if put.contains(&case.case_id()) {
+                Ties::of(&case).coverages()
+            } else {
+                Vec::new()
+            };
+            for (clause, under) in detail.clauses.iter().zip(&mut under) {
+                let is_put = coverages.iter().any(|it| {
+                    it.agreement_case_id == agreement_id && it.clause_reference == clause.reference
+                });
+                if is_put || clause.rules.iter().any(|rule| case.is_covered_by(rule)) {
+                    under.insert(case.case_id());
+                }
+            }
+        }
+        for under in &mut under {
+            *under = under.iter().map(|case| survivor(&merged, *case)).collect();
+        }
+        Self {
+            cases,
+            time,
+            clauses: detail.clauses,
+            under,
+        }
+    }
+
+    /// Tells each case under each clause, by the clause's index.
+    fn for_each(&self, mut tell: impl FnMut(usize, &CaseState)) {
+        for case in known(self.cases, self.time) {
+            for (index, under) in self.under.iter().enumerate() {
+                if under.contains(&case.case_id()) {
+                    tell(index, &case);
+                }
+            }
+        }
+    }
+}
+
+fn known(cases: &CaseList, time: Time) -> impl Iterator<Item = Cow<'_, CaseState>> {
+    let first = move |case: &&Arc<CaseState>| case.first_position() < Some(time.position);
+    let known = cases.iter().take_while(first);
+    known.filter_map(move |case| time.known(case))
+}
+
+fn progress_of(clause: Clause, months: &[Month]) -> ClauseProgress {
+    let months = months.iter().map(|month| MetByMonth {
+        month: month.first.month(),
+        met: 0,
+    });
+    ClauseProgress {
+        clause: Some(clause),
+        months: months.collect(),
+        ..ClauseProgress::default()
+    }
+}
+
+/// The last day of a clause's due date; the last of all where it has none.
+fn last_day(clause: &Clause) -> Day {
+    edtf::days(&clause.due).map_or(Day::MAX, |days| days.latest)
+}
+
+fn add_progress(
+    clause: &mut ClauseProgress,
+    last_day: Day,
+    case: &CaseState,
+    months: &[Month],
+    day: Day,
+) {
+    let one_more = |count: &mut u64| *count = count.saturating_add(1);
+    one_more(&mut clause.covered);
+    let Some(met_on) = case.obligation_met_on() else {
+        if case.obligation().exclusion.is_some() {
+            one_more(&mut clause.excluded);
+            return;
+        }
+        one_more(&mut clause.outstanding);
+        if last_day < day {
+            one_more(&mut clause.overdue);
+        }
+        return;
+    };
+    if met_on <= last_day {
+        one_more(&mut clause.met_by_due);
+    } else {
+        one_more(&mut clause.met_late);
+    }
+    for (counted, month) in clause.months.iter_mut().zip(months) {
+        if met_on <= month.last {
+            one_more(&mut counted.met);
+        }
+    }
+}
+
+fn coverage_of(clause: Clause) -> ClauseCoverage {
     ClauseCoverage {
         clause: Some(clause),
         ..ClauseCoverage::default()
@@ -122,7 +235,7 @@ fn exclude(exclusions: &mut Vec<Exclusion>, reason: ExclusionReason) {
 }
 
 /// The case as which a case is counted.
-fn survivor(merged: &HashMap<Uuid, Uuid>, mut case: Uuid) -> Uuid {
+pub(super) fn survivor(merged: &HashMap<Uuid, Uuid>, mut case: Uuid) -> Uuid {
     for _ in 0..MERGES_MAX {
         match merged.get(&case) {
             Some(survivor) => case = *survivor,

@@ -13,6 +13,7 @@
 //! It deliberately does not know the rules of the lifecycles, nor how records are stored.
 
 mod admin;
+mod alerts;
 mod arrival;
 mod as_of;
 mod audit;
@@ -39,7 +40,7 @@ use std::time::Duration;
 
 use prost_types::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch as signal};
+use tokio::sync::{Mutex, Semaphore, watch as signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -47,12 +48,14 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use self::admin::Admin;
+use self::alerts::Board;
 use self::arrival::{Arrivals, InTime};
 use self::audit::Audit;
 use self::case::Cases;
 use self::changes::Feed;
 use self::monitor::Monitor;
 use self::oversize::Explained;
+use crate::domain::AlertThresholds;
 use crate::ledger::Ledger;
 use crate::view::CaseList;
 use crate::wire::FILE_DESCRIPTOR_SET;
@@ -102,6 +105,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     limits: PeerLimits,
+    alert_thresholds: AlertThresholds,
 }
 
 impl Server {
@@ -122,6 +126,7 @@ impl Server {
             listener,
             address,
             limits,
+            alert_thresholds: AlertThresholds::default(),
         })
     }
 
@@ -129,6 +134,15 @@ impl Server {
     #[must_use]
     pub fn with_limits(self, limits: PeerLimits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same with other thresholds of alerts.
+    #[must_use]
+    pub fn with_alert_thresholds(self, alert_thresholds: AlertThresholds) -> Self {
+        Self {
+            alert_thresholds,
+            ..self
+        }
     }
 
     /// The address that it is bound to, with the port that it has.
@@ -154,6 +168,8 @@ impl Server {
             shutdown: shutdown.clone(),
             stream_places,
             feed: Feed::default(),
+            alert_thresholds: self.alert_thresholds,
+            alert_board: Arc::default(),
         });
         let silence_max = self.limits.silence_max;
         let arrivals = Arc::new(Arrivals::new(self.limits.arrival_max));
@@ -258,6 +274,8 @@ struct Shared {
     stream_places: Arc<Semaphore>,
     /// The newest changes, for all watchers at the head.
     feed: Feed,
+    alert_thresholds: AlertThresholds,
+    alert_board: Arc<Mutex<Board>>,
 }
 
 impl Shared {

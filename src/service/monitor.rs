@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
+use super::alerts;
 use super::as_of::{self, Time};
 use super::call::{answer, blocking, only_true, refuse, violation};
 use super::changes::Changes;
@@ -21,7 +22,8 @@ use crate::wire::v1::monitor_service_server::MonitorService;
 use crate::wire::v1::watch_status_request::Start;
 use crate::wire::v1::{
     GetSummaryRequest, GetSummaryResponse, GetSummarySeriesRequest, GetSummarySeriesResponse,
-    SeriesClock, SummaryPoint, WatchMode, WatchStatusRequest,
+    ListAlertsRequest, ListAlertsResponse, SeriesClock, SummaryPoint, WatchAlertsRequest,
+    WatchAlertsResponse, WatchMode, WatchStatusRequest,
 };
 use crate::wire::validate;
 
@@ -72,6 +74,29 @@ impl MonitorService for Monitor {
             outlet.finish(METHOD, result).await;
         });
         Ok(Response::new(answers))
+    }
+
+    type WatchAlertsStream = Answers<WatchAlertsResponse>;
+
+    async fn watch_alerts(
+        &self,
+        request: Request<WatchAlertsRequest>,
+    ) -> Result<Response<Self::WatchAlertsStream>, Status> {
+        const METHOD: &str = "WatchAlerts";
+        let began_at = Instant::now();
+        let opened = alerts::open(&self.shared, request.into_inner());
+        let (watch, answers) = opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
+        tracing::debug!(method = METHOD, "opened");
+        tokio::spawn(watch.run(METHOD));
+        Ok(Response::new(answers))
+    }
+
+    async fn list_alerts(
+        &self,
+        request: Request<ListAlertsRequest>,
+    ) -> Result<Response<ListAlertsResponse>, Status> {
+        let listing = alerts::list(Arc::clone(&self.shared), request.into_inner());
+        answer("ListAlerts", listing).await
     }
 
     async fn get_summary(

@@ -123,14 +123,18 @@ impl<T> Outlet<T> {
     /// Sends a portion of answers, after which the client may resume from `next_position`; waits
     /// while the client is slow.
     pub(super) async fn send(&mut self, portion: Vec<T>, next_position: u64) -> Result<(), Stop> {
+        self.send_on(portion).await?;
+        self.next_position = Some(next_position);
+        Ok(())
+    }
+
+    /// Sends a portion of answers that tell themselves with what to resume; waits while the client
+    /// is slow.
+    pub(super) async fn send_on(&mut self, portion: Vec<T>) -> Result<(), Stop> {
         tokio::select! {
             biased;
             _ = self.shutdown.wait_for(|stopped| *stopped) => Err(Stop::ShuttingDown),
-            sent = self.sender.send(Ok(portion)) => {
-                sent.map_err(|_| Stop::ClientGone)?;
-                self.next_position = Some(next_position);
-                Ok(())
-            }
+            sent = self.sender.send(Ok(portion)) => sent.map_err(|_| Stop::ClientGone),
         }
     }
 

@@ -256,7 +256,8 @@ impl Views {
         self.mentions = mentions;
     }
 
-    fn place_of(&self, case_id: Uuid) -> Option<usize> {
+    /// The place of a case in the order in which they were opened.
+    pub fn place_of(&self, case_id: Uuid) -> Option<usize> {
         let is_at = |place| {
             self.cases
                 .get(place)

@@ -128,6 +128,8 @@ async fn bytes_that_are_no_request_of_this_version_are_refused_and_nothing_is_re
         "CaseService/GetCaseHistory",
         "MonitorService/WatchStatus",
         "MonitorService/GetSummary",
+        "MonitorService/WatchAlerts",
+        "MonitorService/ListAlerts",
         "AuditService/ReplayEvents",
         "AdminService/GetServerStatus",
         "AdminService/RebuildViews",

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Weak};
 
-use casetrail::ledger::Ledger;
+use casetrail::domain::AlertThresholds;
+use casetrail::ledger::{Clock, Ledger};
 use casetrail::log::{DataFolder, Log, SledLog, SledOptions};
 use casetrail::service::{self, PeerLimits};
 use casetrail::view::SnapshotFile;
@@ -153,6 +154,11 @@ pub struct Server {
 impl Server {
     /// Opens the data folder and serves it.
     pub async fn start(folder: &Path) -> Self {
+        Self::start_by(Clock::wall(), folder, AlertThresholds::default()).await
+    }
+
+    /// The same by another clock, with these thresholds of alerts.
+    pub async fn start_by(clock: Clock, folder: &Path, thresholds: AlertThresholds) -> Self {
         let folder = Arc::new(DataFolder::open(folder).unwrap());
         let snapshot = SnapshotFile::in_folder(folder.views_path());
         let options = SledOptions {
@@ -161,8 +167,8 @@ impl Server {
         };
         let used = Arc::downgrade(&folder);
         let log = SledLog::open(folder, options).unwrap();
-        let ledger = Ledger::open(Arc::new(log), Some(snapshot)).unwrap();
-        Self::serve(ledger, used, PeerLimits::default()).await
+        let ledger = Ledger::open_by(clock, Arc::new(log), Some(snapshot)).unwrap();
+        Self::serve(ledger, used, PeerLimits::default(), thresholds).await
     }
 
     /// Serves any log.
@@ -173,15 +179,21 @@ impl Server {
     /// Serves any log with other limits.
     pub async fn over_with(log: Arc<dyn Log>, limits: PeerLimits) -> Self {
         let ledger = Ledger::open(log, None).unwrap();
-        Self::serve(ledger, Weak::new(), limits).await
+        Self::serve(ledger, Weak::new(), limits, AlertThresholds::default()).await
     }
 
-    async fn serve(ledger: Ledger, folder: Weak<DataFolder>, limits: PeerLimits) -> Self {
+    async fn serve(
+        ledger: Ledger,
+        folder: Weak<DataFolder>,
+        limits: PeerLimits,
+        thresholds: AlertThresholds,
+    ) -> Self {
         let ledger = Arc::new(ledger);
         let server = service::Server::bind("127.0.0.1:0".parse().unwrap())
             .await
             .unwrap()
-            .with_limits(limits);
+            .with_limits(limits)
+            .with_alert_thresholds(thresholds);
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn({

@@ -15,12 +15,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alert_watch;
+mod alerts;
 mod bad_input;
 mod bad_requests;
 mod clocks;
 mod digest;
 mod harness;
 mod malformed;
+mod progress;
 mod proxy;
 mod push_back;
 mod raw;

@@ -18,6 +18,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alerts;
 mod allegations;
 mod case;
 mod catalogue;

@@ -139,6 +139,13 @@ impl Model {
         }
     }
 
+    /// The confirmed events that count, in the order of occurrence.
+    pub fn confirmed_in_order(&self) -> Vec<&Entry> {
+        let (places, _) = self.walk();
+        let confirmed = places.into_iter().filter(is_confirmed);
+        confirmed.map(|place| place.entry).collect()
+    }
+
     /// Positions of the confirmed events that stand where the tables don't allow them.
     pub fn broken(&self) -> Vec<u64> {
         let (places, _) = self.walk();

@@ -92,6 +92,19 @@ proptest! {
     }
 
     #[test]
+    fn alerts_are_what_the_model_says(kind in 0..2_usize, forced: bool, history in history()) {
+        let mut run = Run::new(LIFECYCLES[kind]);
+        if forced {
+            run.forced(&history);
+        } else {
+            run.decided(&history);
+        }
+        if run.case.exists() {
+            super::alerts::assert_alike(&run.model, &run.case.state);
+        }
+    }
+
+    #[test]
     fn what_nobody_decided_folds_as_the_model_says(kind in 0..LIFECYCLES.len(), history in history()) {
         Run::new(LIFECYCLES[kind]).forced(&history);
     }
@@ -590,6 +603,24 @@ fn the_random_histories_reach_every_refusal_every_cause_and_every_event() {
     let expected = expected.chain(events.map(|event| event.as_str_name()));
     let missed: Vec<_> = expected.filter(|name| !reached.contains(*name)).collect();
     assert_eq!(missed, Vec::<&str>::new());
+}
+
+#[test]
+fn the_random_histories_reach_every_rule_that_hangs_on_the_case_alone() {
+    let mut random = TestRunner::deterministic();
+    let mut reached = BTreeSet::new();
+    for (kind, rules) in [(&DETENTION, 4), (&REMAINS, 5)] {
+        for _ in 0..CASES {
+            let history = history().new_tree(&mut random).unwrap().current();
+            let mut run = Run::new(kind);
+            run.decided(&history);
+            reached.extend(super::alerts::assert_alike(&run.model, &run.case.state));
+            if reached.len() == rules {
+                break;
+            }
+        }
+    }
+    assert_eq!(reached.len(), 5, "{reached:?}");
 }
 
 #[test]

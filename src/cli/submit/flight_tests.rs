@@ -18,8 +18,9 @@ use crate::cli::connection::ServerArguments;
 use crate::wire::v1::case_service_server::{CaseService, CaseServiceServer};
 use crate::wire::v1::{
     CompareCasesRequest, CompareCasesResponse, GetAgreementCoverageRequest,
-    GetAgreementCoverageResponse, GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest,
-    GetCaseResponse, ListCasesRequest, ListCasesResponse, SubmitEventsRequest,
+    GetAgreementCoverageResponse, GetAgreementProgressRequest, GetAgreementProgressResponse,
+    GetCaseHistoryRequest, GetCaseHistoryResponse, GetCaseRequest, GetCaseResponse,
+    ListCasesRequest, ListCasesResponse, SubmitEventsRequest,
 };
 
 /// What the service does with a submission.
@@ -139,6 +140,13 @@ impl CaseService for Service {
         &self,
         _: Request<GetAgreementCoverageRequest>,
     ) -> Result<Response<GetAgreementCoverageResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn get_agreement_progress(
+        &self,
+        _: Request<GetAgreementProgressRequest>,
+    ) -> Result<Response<GetAgreementProgressResponse>, Status> {
         Err(Status::unimplemented(""))
     }
 
