@@ -4,12 +4,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-<<<<<<< HEAD
-use crate::wire::edtf::Day;
-=======
 use tokio::sync::watch;
 
->>>>>>> alerts
+use crate::wire::edtf::Day;
 use crate::wire::moment::Moment;
 
 /// What tells the time. Clones tell the same.

@@ -45,11 +45,7 @@ use crate::wire::validate::Submission;
 use batch::{Known, Verdict};
 use channel::Reply;
 pub use channel::{Answer, Channel};
-<<<<<<< HEAD
-pub use clock::today;
-=======
-pub use clock::Clock;
->>>>>>> alerts
+pub use clock::{Clock, today};
 pub use error::{OpenError, RebuildError, SubmitError};
 pub use rebuild::Rebuilt;
 use writer::{Desk, Job, Work};
@@ -214,16 +210,12 @@ impl Ledger {
 
     /// The day now, in UTC.
     pub fn today(&self) -> Day {
-<<<<<<< HEAD
-        clock::today()
-=======
         self.shared.clock.now().day()
     }
 
     /// The clock, to wait until it was set.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
->>>>>>> alerts
     }
 
     /// When the ledger was opened.
