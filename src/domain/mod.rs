@@ -7,6 +7,7 @@
 //!
 //! It knows no clock, no I/O, no async and no gRPC: time is a parameter.
 
+mod accounts;
 mod decide;
 mod detail;
 mod fact;
@@ -20,6 +21,7 @@ mod packed;
 mod rejection;
 mod state;
 mod ties;
+mod together;
 
 pub use fact::Fact;
 pub use fold::Image;
@@ -28,3 +30,4 @@ pub use obligation::Obligation;
 pub use rejection::{Rejection, RejectionKind};
 pub use state::{Arrival, Before, CaseState};
 pub use ties::{Mention, Ties};
+pub use together::{OutOfPlace, Together};

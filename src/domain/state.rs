@@ -70,7 +70,7 @@ impl CaseState {
     pub fn restored(mut self) -> Self {
         let mut folded = Folded::default();
         for (index, fact) in (0..).zip(self.facts.iter()) {
-            if !folded.takes_as_next(&fact) {
+            if !folded.takes_as_next(self.kind, &fact) {
                 self.refold();
                 return self;
             }
@@ -186,7 +186,7 @@ impl CaseState {
         }
         let index = self.next_index();
         self.facts.push(&fact);
-        if self.folded.takes_as_next(&fact) {
+        if self.folded.takes_as_next(self.kind, &fact) {
             self.folded.take_next(self.kind, index, &fact);
         } else {
             self.refold();
@@ -252,13 +252,13 @@ impl CaseState {
         if facts.iter().all(|fact| fact.day <= day) {
             return (told(self, &self.folded), None);
         }
-        let certainly = Folded::of_those(self.kind, &facts, By::Certainly(day));
+        let certainly = Folded::of_those(self.kind, &facts, &self.facts, By::Certainly(day));
         let certainly = told(self, &certainly);
         let is_uncertain = |fact: &Fact| fact.earliest <= day && day < fact.day;
         if !facts.iter().any(is_uncertain) {
             return (certainly, None);
         }
-        let possibly = Folded::of_those(self.kind, &facts, By::Possibly(day));
+        let possibly = Folded::of_those(self.kind, &facts, &self.facts, By::Possibly(day));
         let possibly = Some(told(self, &possibly)).filter(|possibly| *possibly != certainly);
         (certainly, possibly)
     }
@@ -438,7 +438,7 @@ impl CaseState {
     }
 
     fn refold(&mut self) {
-        self.folded = Folded::of(self.kind, &self.facts());
+        self.folded = Folded::of(self.kind, &self.facts(), &self.facts);
     }
 }
 

@@ -393,6 +393,20 @@ impl CaseState {
         }
     }
 
+    /// Whether this case may be merged with another one: both are of one kind.
+    ///
+    /// # Errors
+    /// The rejection names both kinds.
+    pub fn decide_merge_with(&self, other: &CaseState) -> Result<(), Rejection> {
+        if self.kind() == other.kind() {
+            return Ok(());
+        }
+        Err(Rejection::MergeOfKinds {
+            kind: self.kind(),
+            other: other.kind(),
+        })
+    }
+
     /// Whether each event that was recorded since a merge, and still counts, is named as staying,
     /// and no other one.
     fn decide_assignment(
