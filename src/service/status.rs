@@ -424,6 +424,7 @@ mod tests {
             event: EventType::HandoverScheduled,
             status: CaseStatus::DetentionRegistered,
             allowed: &[CaseStatus::DetentionReleasePending],
+            is_late: false,
         };
         let case_id = uuid::Uuid::from_u128(7);
         let payload = "handover_scheduled";

@@ -18,6 +18,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod allegations;
 mod case;
 mod catalogue;
@@ -31,5 +32,6 @@ mod properties;
 mod record;
 mod supporting;
 mod ties;
+mod together;
 mod transitions;
 mod truth;
