@@ -21,6 +21,7 @@ mod clocks;
 mod digest;
 mod harness;
 mod malformed;
+mod practice;
 mod proxy;
 mod push_back;
 mod raw;
