@@ -27,10 +27,8 @@ fn of_two_parties(submission: &SubmitEventsRequest) -> SubmitEventsRequest {
     let mut text = to_json(submission).unwrap();
     for letter in 'A'..='Z' {
         let party = if letter < 'N' { "\u{1}" } else { "\u{2}" };
-        for begin in ["\"X", "-X"] {
-            let country = format!("{begin}{letter}");
-            text = text.replace(&country, &format!("{begin}{party}"));
-        }
+        let country = format!("\"X{letter}");
+        text = text.replace(&country, &format!("\"X{party}"));
     }
     text = text.replace("X\u{1}", "XA").replace("X\u{2}", "XB");
     for (word, party) in [
@@ -43,16 +41,18 @@ fn of_two_parties(submission: &SubmitEventsRequest) -> SubmitEventsRequest {
         ("OFFICE", "PARTY-A"),
         ("AUTORITE", "PARTY-B"),
     ] {
-        text = text.replace(word, party);
+        text = text.replace(&format!("\"{word}-"), &format!("\"{party}-"));
     }
     from_json(&text).unwrap()
 }
 
+/// A JSON text with the labels swapped, where a value begins with one.
 fn swapped(text: &str) -> String {
     let mut text = text.to_owned();
     for (one, other) in LABELS {
-        text = text.replace(one, "\u{1}").replace(other, one);
-        text = text.replace('\u{1}', other);
+        let (one, other) = (format!("\"{one}"), format!("\"{other}"));
+        text = text.replace(&one, "\u{1}").replace(&other, &one);
+        text = text.replace('\u{1}', &other);
     }
     text
 }
