@@ -370,7 +370,8 @@ impl CaseState {
         let Some(payload) = &event.event().payload else {
             return Ok(());
         };
-        if !lifecycle::is_common(event.event_type()) {
+        // Most events name nothing that stands, and the payloads need not be read for them.
+        if !lifecycle::is_common(event.event_type()) || Ties::default().named(payload).is_none() {
             return Ok(());
         }
         let ties = Ties::of(self);

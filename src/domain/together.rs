@@ -46,6 +46,8 @@ pub struct OutOfPlace {
     pub event: usize,
     /// Its type.
     pub event_type: EventType,
+    /// The version of the case before it.
+    pub version: u64,
     /// Why it is refused.
     pub rejection: Rejection,
 }
@@ -125,6 +127,7 @@ impl Together {
                 return Err(Box::new(OutOfPlace {
                     event: usize::try_from(event - self.first.min(event)).unwrap_or_default(),
                     event_type,
+                    version: u64::from(event),
                     rejection: if is_new {
                         rejection(&image, kind, event_type, obstacle, true)
                     } else {

@@ -384,16 +384,16 @@ impl Batch {
         let (Some(case), Some(together)) = (self.cases.states.get(place), together) else {
             return Ok(());
         };
-        together.settle(case).map_err(|out_of_place| {
-            let event = out_of_place.event;
-            let event_type = out_of_place.event_type;
-            refused(
-                Path { change, event },
-                event_type,
-                case,
-                out_of_place.rejection,
-            )
-        })
+        together
+            .settle(case)
+            .map_err(|out_of_place| SubmitError::Refused {
+                change,
+                event: out_of_place.event,
+                payload: event_type::field_name(out_of_place.event_type),
+                case_id: case.case_id(),
+                version: out_of_place.version,
+                rejection: out_of_place.rejection,
+            })
     }
 
     /// Whether cases that are merged are of one kind.

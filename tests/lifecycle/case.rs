@@ -85,6 +85,7 @@ impl TestCase {
                 .map_err(|rejection| OutOfPlace {
                     event: index,
                     event_type: event.event_type(),
+                    version: self.state.version(),
                     rejection,
                 });
             if taken.is_err() {
