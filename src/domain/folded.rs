@@ -124,9 +124,10 @@ impl Folded {
     /// and changes nothing of those before it. A further account of a happening is held against the
     /// others.
     pub(super) fn takes_as_next(&self, kind: CaseKind, fact: &Fact) -> bool {
-        let is_held_against_others = self.image.takes_again(kind, fact)
-            || (self.rare.is_some() && accounts::is_account(fact, fact.credibility));
-        !is_held_against_others && !fact.concerns_others() && self.is_last_in_order(fact.day)
+        !fact.concerns_others()
+            && self.is_last_in_order(fact.day)
+            && !self.image.takes_again(kind, fact)
+            && !(self.rare.is_some() && accounts::is_account(fact, fact.credibility))
     }
 
     /// Takes such a fact.

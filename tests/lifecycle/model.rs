@@ -580,21 +580,32 @@ impl Now {
     }
 }
 
-/// The events that tell of what others before them told, and tell it differently. Each is held
-/// against those back to the one that moved the status, and those kept beside that one.
+/// The events that tell of what others before them told, and tell it differently.
 fn differing(places: &[Place]) -> Vec<Uuid> {
-    let is_account = |place: &Place| {
-        is_confirmed(place) && row_of(place.entry.event).is_some_and(|row| row.once)
-    };
     let mut differing = Vec::new();
-    for (index, place) in places.iter().enumerate() {
-        if !is_account(place) {
-            continue;
-        }
-        let mut is_behind = !place.again;
+    for (index, place) in places.iter().enumerate().filter(|(_, place)| place.again) {
         let same = |other: &&Place| is_confirmed(other) && other.entry.event == place.entry.event;
         for other in places[..index].iter().rev().filter(same) {
-            if is_behind && !other.early {
+            let apart =
+                other.entry.day < place.entry.earliest || place.entry.day < other.entry.earliest;
+            if apart || other.entry.claim != place.entry.claim {
+                differing.push(place.entry.id);
+            }
+            if !other.again {
+                break;
+            }
+        }
+    }
+    // What moves the status is held against those that are kept beside it, up to the one that moved
+    // it before.
+    for (index, place) in places.iter().enumerate() {
+        let once = row_of(place.entry.event).is_some_and(|row| row.once);
+        if place.again || !once || !is_confirmed(place) {
+            continue;
+        }
+        let same = |other: &&Place| is_confirmed(other) && other.entry.event == place.entry.event;
+        for other in places[..index].iter().rev().filter(same) {
+            if !other.early {
                 break;
             }
             let apart =
@@ -602,7 +613,6 @@ fn differing(places: &[Place]) -> Vec<Uuid> {
             if apart || other.entry.claim != place.entry.claim {
                 differing.push(place.entry.id);
             }
-            is_behind |= !other.again;
         }
     }
     differing
