@@ -118,7 +118,7 @@ impl Model {
 
     fn told_of(&self, happened: impl Fn(&Entry) -> bool) -> Told {
         let (places, now) = self.walk_through(&happened);
-        let open_disputes = self.open_disputes_in(&places, happened);
+        let open_disputes = self.open_disputes_about(happened);
         let broken = |place: &Place| is_confirmed(place) && place.misfit.is_some();
         let causes = [
             (!open_disputes.is_empty(), ContestedCause::OpenDispute),
@@ -370,12 +370,12 @@ impl Model {
     }
 
     fn open_disputes(&self) -> Vec<Uuid> {
-        let (places, _) = self.walk();
-        self.open_disputes_in(&places, |_| true)
+        self.open_disputes_about(|_| true)
     }
 
-    fn open_disputes_in(&self, places: &[Place], happened: impl Fn(&Entry) -> bool) -> Vec<Uuid> {
-        let differing = differing(places);
+    fn open_disputes_about(&self, happened: impl Fn(&Entry) -> bool) -> Vec<Uuid> {
+        let (places, _) = self.walk_through(&happened);
+        let differing = differing(&places);
         let opens = |entry: &&Entry| match entry.event {
             _ if differing.contains(&entry.id) => true,
             E::EventDisputed => self.account(entry.names.unwrap()).is_some_and(&happened),
@@ -412,19 +412,14 @@ impl Model {
         order.sort_by_key(|entry| (entry.day, self.origin(entry.id).position));
         // Of several accounts of what happens once, the first moves the status, unless another one
         // leaves more events in their places.
-        let once = |entry: &&&Entry| row_of(entry.event).is_some_and(|row| row.once);
-        let accounts: Vec<_> = order.iter().filter(once).collect();
-        let has_later = |place: usize| {
-            let event = accounts[place].event;
-            accounts[place + 1..]
-                .iter()
-                .any(|later| later.event == event)
-        };
-        if !(0..accounts.len()).any(has_later) {
-            return self.walk_with(&order, &[]);
-        }
         let confirmed = |entry: &Entry| self.credibility_now(entry) == Credibility::Confirmed;
-        let accounts: Vec<_> = accounts.into_iter().filter(|it| confirmed(it)).collect();
+        let once = |entry: &&&Entry| row_of(entry.event).is_some_and(|row| row.once);
+        let accounts: Vec<_> = order
+            .iter()
+            .filter(once)
+            .filter(|it| confirmed(it))
+            .collect();
+        let mut early = Vec::new();
         let broken = |early: &[Uuid]| {
             let (places, _) = self.walk_with(&order, early);
             let broken = places
@@ -432,15 +427,14 @@ impl Model {
                 .filter(|it| is_confirmed(it) && it.misfit.is_some());
             broken.count()
         };
-        let mut early = Vec::new();
-        let mut fewest = broken(&early);
-        for (place, account) in accounts.iter().enumerate() {
-            let mut later = accounts[place + 1..].iter();
-            if fewest > 0 && later.any(|it| it.event == account.event) {
+        for (index, account) in accounts.iter().enumerate() {
+            if accounts[index + 1..]
+                .iter()
+                .any(|it| it.event == account.event)
+            {
                 let tried = [early.clone(), vec![account.id]].concat();
-                let count = broken(&tried);
-                if count < fewest {
-                    (early, fewest) = (tried, count);
+                if broken(&tried) < broken(&early) {
+                    early = tried;
                 }
             }
         }
