@@ -14,7 +14,6 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::accounts;
 use super::fact::{Effect, Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
 use super::fold::{Image, Obstacle};
 use super::folded::{Placed, Successor, root};
@@ -189,34 +188,38 @@ impl CaseState {
             });
         }
         let facts = self.facts();
+        let mut image = Image::default();
         let mut was_obstructed = false;
         let mut rest = Vec::new();
-        accounts::walk(
-            kind,
-            &self.in_order(),
-            |image, (index, fact, credibility), obstacle| {
-                if *index == target {
-                    let confirms = candidate.credibility == Credibility::Confirmed
-                        && *credibility != Credibility::Confirmed;
-                    was_obstructed = !confirms && obstacle.is_some();
-                } else {
-                    rest.push((*index, *fact, *credibility));
-                }
-                let _ = image;
-                Ok(())
-            },
-        )?;
-        let place = (candidate.day, root(&facts, target));
-        let at = rest.partition_point(|(index, fact, _)| (fact.day, root(&facts, *index)) <= place);
-        let replacement = (self.next_index(), *candidate, candidate.credibility);
-        rest.insert(at, replacement);
-        accounts::walk(kind, &rest, |image, (index, ..), obstacle| match obstacle {
-            Some(obstacle) if *index == replacement.0 && !was_obstructed => {
-                let event = candidate.event_type;
-                Err(rejection(image, kind, event, obstacle, false))
+        for (index, fact, credibility) in self.in_order() {
+            if index == target {
+                let confirms = candidate.credibility == Credibility::Confirmed
+                    && credibility != Credibility::Confirmed;
+                was_obstructed = !confirms && image.obstacle(kind, &fact, credibility).is_some();
+            } else {
+                rest.push((index, fact, credibility));
             }
+            // Only the places matter here.
+            let _ = image.step(kind, index, &fact, credibility);
+        }
+        let place = (candidate.day, root(&facts, target));
+        let mut image = Image::default();
+        for (index, fact, credibility) in &rest {
+            if (fact.day, root(&facts, *index)) > place {
+                break;
+            }
+            let _ = image.step(kind, *index, fact, *credibility);
+        }
+        match image.obstacle(kind, candidate, candidate.credibility) {
+            Some(obstacle) if !was_obstructed => Err(rejection(
+                &image,
+                kind,
+                candidate.event_type,
+                obstacle,
+                false,
+            )),
             _ => Ok(()),
-        })
+        }
     }
 
     /// Only the event that closed the case, or brought it to its end, can be named: a case is
@@ -310,20 +313,20 @@ impl CaseState {
         order: &[Placed],
     ) -> Result<(), Rejection> {
         let broken: BTreeSet<_> = self.breaks().iter().collect();
-        accounts::walk(
-            kind,
-            order,
-            |image, (index, fact, credibility), obstacle| {
-                let newly = *credibility == Credibility::Confirmed && !broken.contains(index);
-                match obstacle {
-                    Some(obstacle) if *index == candidate => {
-                        Err(rejection(image, kind, event, obstacle, true))
-                    }
-                    Some(_) if newly => Err(broken_by(event, image, kind, fact)),
-                    _ => Ok(()),
+        let mut image = Image::default();
+        for (index, fact, credibility) in order {
+            if let Some(obstacle) = image.obstacle(kind, fact, *credibility) {
+                if *index == candidate {
+                    return Err(rejection(&image, kind, event, obstacle, true));
                 }
-            },
-        )
+                if *credibility == Credibility::Confirmed && !broken.contains(index) {
+                    return Err(broken_by(event, &image, kind, fact));
+                }
+            }
+            // What breaks the sequence now broke it before, or is told above.
+            let _ = image.step(kind, *index, fact, *credibility);
+        }
+        Ok(())
     }
 }
 

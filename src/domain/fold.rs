@@ -180,29 +180,13 @@ impl Image {
         } else {
             Footing::Fits
         };
-        self.step_on(kind, index, fact, credibility, footing)
-    }
-
-    /// [`Image::step`] of a confirmed fact that is taken as an account of what a later fact tells.
-    pub(super) fn step_early(&mut self, kind: CaseKind, index: FactIndex, fact: &Fact) -> Footing {
-        self.step_on(kind, index, fact, Credibility::Confirmed, Footing::Again)
-    }
-
-    fn step_on(
-        &mut self,
-        kind: CaseKind,
-        index: FactIndex,
-        fact: &Fact,
-        credibility: Credibility,
-        footing: Footing,
-    ) -> Footing {
         if fact.effect == Effect::Close {
             self.closed_by = number_of(index);
         }
         let Some(row) = row_in(kind, fact.event_type) else {
             return footing;
         };
-        if credibility == Credibility::Confirmed {
+        if confirmed {
             self.step_confirmed(kind, index, fact, row, footing);
         } else {
             self.step_alleged(kind, fact, row);
@@ -270,16 +254,20 @@ impl Image {
         row: &Row,
         footing: Footing,
     ) {
-        // A further account moves nothing where the case has gone on, or is not there yet.
-        let moves = footing != Footing::Again || row.brings().contains(&self.confirmed);
-        if let Some(claim) = fact.claim.filter(|_| moves) {
-            self.confirmed = moved(row, self.confirmed, claim);
-            self.ended_by = if lifecycle::is_end(self.confirmed) {
-                number_of(index)
-            } else {
-                None
-            };
+        if let Some(claim) = fact.claim {
+            // A further account of what has been left behind since does not bring the case back.
+            if footing != Footing::Again || row.brings().contains(&self.confirmed) {
+                self.confirmed = moved(row, self.confirmed, claim);
+                self.ended_by = if lifecycle::is_end(self.confirmed) {
+                    number_of(index)
+                } else {
+                    None
+                };
+            }
             self.told_once = self.told_once.without_later(kind, self.confirmed);
+            if row.once {
+                self.told_once = self.told_once.with(kind, row);
+            }
             self.by_hearsay = false;
             self.reported = self.confirmed;
             let shown = StatusSet::of(kind, self.confirmed);
@@ -288,9 +276,6 @@ impl Image {
             }
             self.shown.1 = self.shown.1.union(shown);
             self.contradicted |= self.alleged.goes_beyond(kind, self.confirmed);
-        }
-        if row.once {
-            self.told_once = self.told_once.with(kind, row);
         }
         if let Some(district) = fact.district {
             self.district.tell(district, true);

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::accounts::{self, Accounts};
+use super::accounts::Accounts;
 use super::fact::{Effect, Fact, FactIndex, TextPlace};
 use super::fold::{Footing, Image};
 use super::lifecycle::{self, Outcome};
@@ -96,14 +96,8 @@ impl Folded {
             by,
         };
         let mut accounts = Accounts::new(texts);
-        let mut order = folded.in_order(facts);
-        order.retain(|(_, fact, _)| happened(fact));
-        let early = accounts::early(kind, &order);
-        for (index, fact, credibility) in order {
-            if early.contains(&index) {
-                let _ = folded.image.step_early(kind, index, &fact);
-                accounts.take_early(index, &fact);
-            } else {
+        for (index, fact, credibility) in folded.in_order(facts) {
+            if happened(&fact) {
                 let footing = folded.step(kind, index, &fact, credibility);
                 accounts.take(index, &fact, credibility, footing);
             }
@@ -127,7 +121,6 @@ impl Folded {
         !fact.concerns_others()
             && self.is_last_in_order(fact.day)
             && !self.image.takes_again(kind, fact)
-            && !(self.rare.is_some() && accounts::is_account(fact, fact.credibility))
     }
 
     /// Takes such a fact.

@@ -12,9 +12,9 @@
 
 use std::collections::BTreeSet;
 
-use super::accounts;
 use super::decide::{broken_by, rejection};
 use super::fact::FactIndex;
+use super::fold::Image;
 use super::rejection::Rejection;
 use super::state::CaseState;
 use crate::wire::edtf::Day;
@@ -114,31 +114,31 @@ impl Together {
             return Ok(());
         };
         let kind = case.kind();
-        accounts::walk(
-            kind,
-            &case.in_order(),
-            |image, (index, fact, credibility), obstacle| {
-                let Some(obstacle) = obstacle else {
-                    return Ok(());
-                };
-                if *credibility != Credibility::Confirmed || waiting.excused.contains(index) {
-                    return Ok(());
-                }
-                let is_new = *index >= self.first;
-                let event = if is_new { *index } else { waiting.event };
+        let mut image = Image::default();
+        for (index, fact, credibility) in case.in_order() {
+            let obstacle = image.obstacle(kind, &fact, credibility);
+            if let Some(obstacle) = obstacle
+                && credibility == Credibility::Confirmed
+                && !waiting.excused.contains(&index)
+            {
+                let is_new = index >= self.first;
+                let event = if is_new { index } else { waiting.event };
                 let event_type = case.fact(event).map_or(fact.event_type, |it| it.event_type);
-                Err(Box::new(OutOfPlace {
+                return Err(Box::new(OutOfPlace {
                     event: usize::try_from(event - self.first.min(event)).unwrap_or_default(),
                     event_type,
                     version: u64::from(event),
                     rejection: if is_new {
-                        rejection(image, kind, event_type, obstacle, true)
+                        rejection(&image, kind, event_type, obstacle, true)
                     } else {
-                        broken_by(event_type, image, kind, fact)
+                        broken_by(event_type, &image, kind, &fact)
                     },
-                }))
-            },
-        )
+                }));
+            }
+            // What breaks the sequence is excused, or told above.
+            let _ = image.step(kind, index, &fact, credibility);
+        }
+        Ok(())
     }
 }
 

@@ -71,12 +71,8 @@ struct Place<'a> {
     status: CaseStatus,
     /// The confirmed status after it.
     left: CaseStatus,
-    /// It tells of what another event tells as well, before it or after it.
+    /// It tells of what an event before it told already.
     again: bool,
-    /// It tells of what a later event tells, which moves the status in its stead.
-    early: bool,
-    /// It moved the status.
-    moved: bool,
     misfit: Option<&'static str>,
 }
 
@@ -410,38 +406,6 @@ impl Model {
             .filter(|entry| !self.no_longer_counts(entry.id) && happened(entry))
             .collect();
         order.sort_by_key(|entry| (entry.day, self.origin(entry.id).position));
-        // Of several accounts of what happens once, the first moves the status, unless another one
-        // leaves more events in their places.
-        let confirmed = |entry: &Entry| self.credibility_now(entry) == Credibility::Confirmed;
-        let once = |entry: &&&Entry| row_of(entry.event).is_some_and(|row| row.once);
-        let accounts: Vec<_> = order
-            .iter()
-            .filter(once)
-            .filter(|it| confirmed(it))
-            .collect();
-        let mut early = Vec::new();
-        let broken = |early: &[Uuid]| {
-            let (places, _) = self.walk_with(&order, early);
-            let broken = places
-                .iter()
-                .filter(|it| is_confirmed(it) && it.misfit.is_some());
-            broken.count()
-        };
-        for (index, account) in accounts.iter().enumerate() {
-            if accounts[index + 1..]
-                .iter()
-                .any(|it| it.event == account.event)
-            {
-                let tried = [early.clone(), vec![account.id]].concat();
-                if broken(&tried) < broken(&early) {
-                    early = tried;
-                }
-            }
-        }
-        self.walk_with(&order, &early)
-    }
-
-    fn walk_with<'a>(&self, order: &[&'a Entry], early: &[Uuid]) -> (Vec<Place<'a>>, Now) {
         let mut now = Now {
             by_hearsay: false,
             reported: NEW,
@@ -455,20 +419,16 @@ impl Model {
         let mut places = Vec::new();
         for entry in order {
             let credibility = self.credibility_now(entry);
-            let early = early.contains(&entry.id);
             let (status, misfit) = (now.confirmed, now.misfit(entry, credibility));
-            let misfit = misfit.filter(|_| !early);
             let is_confirmed = credibility == Credibility::Confirmed;
-            let again = early || (is_confirmed && misfit.is_none() && now.has_happened(entry));
-            let moved = now.take(entry, credibility, again);
+            let again = is_confirmed && misfit.is_none() && now.has_happened(entry);
+            now.take(entry, credibility, again);
             places.push(Place {
                 entry,
                 credibility,
                 status,
                 left: now.confirmed,
                 again,
-                early,
-                moved,
                 misfit,
             });
         }
@@ -529,19 +489,19 @@ impl Now {
         }
     }
 
-    /// Whether it moved the status.
-    fn take(&mut self, entry: &Entry, credibility: Credibility, again: bool) -> bool {
+    fn take(&mut self, entry: &Entry, credibility: Credibility, again: bool) {
         if entry.event == E::CaseClosed {
             self.closed_by = Some(entry.id);
         }
         let Some(row) = row_of(entry.event) else {
-            return false;
+            return;
         };
-        let moves = entry.claim.is_some() && (!again || row.brings().contains(&self.confirmed));
         if credibility == Credibility::Confirmed {
-            if moves {
-                self.confirmed = row.moved(self.confirmed, entry.claim);
-                self.ended_by = catalogue::is_end(self.confirmed).then_some(entry.id);
+            if entry.claim.is_some() {
+                if !again || row.brings().contains(&self.confirmed) {
+                    self.confirmed = row.moved(self.confirmed, entry.claim);
+                    self.ended_by = catalogue::is_end(self.confirmed).then_some(entry.id);
+                }
                 self.reported = self.confirmed;
                 self.by_hearsay = false;
                 let now = self.confirmed;
@@ -549,9 +509,9 @@ impl Now {
                     let mut brings = row_of(*event).unwrap().brings().into_iter();
                     brings.any(|brought| !is_listed_before(now, brought))
                 });
-            }
-            if row.once {
-                self.happened.push(entry.event);
+                if row.once {
+                    self.happened.push(entry.event);
+                }
             }
             match entry.event {
                 E::ProceedingsNotified => self.release_hold = true,
@@ -570,7 +530,6 @@ impl Now {
             }
             self.reported = row.moved(self.reported, entry.claim);
         }
-        moves
     }
 }
 
@@ -590,25 +549,6 @@ fn differing(places: &[Place]) -> Vec<Uuid> {
             }
         }
     }
-    // What moves the status is held against those that are kept beside it, up to the one that moved
-    // it before.
-    for (index, place) in places.iter().enumerate() {
-        let once = row_of(place.entry.event).is_some_and(|row| row.once);
-        if place.again || !once || !is_confirmed(place) {
-            continue;
-        }
-        let same = |other: &&Place| is_confirmed(other) && other.entry.event == place.entry.event;
-        for other in places[..index].iter().rev().filter(same) {
-            if !other.early {
-                break;
-            }
-            let apart =
-                other.entry.day < place.entry.earliest || place.entry.day < other.entry.earliest;
-            if apart || other.entry.claim != place.entry.claim {
-                differing.push(place.entry.id);
-            }
-        }
-    }
     differing
 }
 
@@ -620,7 +560,7 @@ fn is_confirmed(place: &Place) -> bool {
 /// or a later day has left.
 fn contradicted(places: &[Place]) -> bool {
     let alleged = |place: &&Place| !is_confirmed(place) && place.entry.claim.is_some();
-    let shows = |place: &&Place| is_confirmed(place) && place.moved;
+    let shows = |place: &&Place| is_confirmed(place) && place.entry.claim.is_some();
     places.iter().filter(alleged).any(|allegation| {
         let claimed = allegation.entry.claim.unwrap();
         let mut shown = places.iter().filter(shows);
