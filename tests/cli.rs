@@ -49,7 +49,7 @@ fn nobody() -> String {
 
 const CASE: &str = "018f3a5e-7c1b-7d11-9a41-5be1f0e0c001";
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "serve",
     "submit",
     "outbox",

@@ -1,7 +1,8 @@
 //! The decision: whether an event may be recorded in a case.
 //!
 //! A confirmed event is judged in its place in the order of occurrence: the lifecycle must allow it
-//! there, and must still allow every confirmed event after it that it allowed before. An allegation
+//! there, and must still allow every confirmed event after it that it allowed before. Where several
+//! events come in one submission, their places are judged as a whole (`domain::together`). An allegation
 //! is accepted wherever the case was open. Events that concern the record (closing, reopening,
 //! verification, disputes, retractions) are judged by what they name.
 //!
@@ -51,6 +52,23 @@ impl CaseState {
     /// # Errors
     /// The rejection names the status where the event would stand and those that would allow it.
     pub fn decide(&self, event: &ValidEvent, recorded_on: Day) -> Result<(), Rejection> {
+        match self.decide_among(event, recorded_on)? {
+            Some(out_of_place) => Err(out_of_place),
+            None => Ok(()),
+        }
+    }
+
+    /// [`CaseState::decide`] for an event that comes with others of its submission: where nothing but
+    /// its place in the order of occurrence speaks against a confirmed event, that is what is
+    /// returned, since the others may yet make room for it.
+    ///
+    /// # Errors
+    /// Whatever speaks against it besides.
+    pub(super) fn decide_among(
+        &self,
+        event: &ValidEvent,
+        recorded_on: Day,
+    ) -> Result<Option<Rejection>, Rejection> {
         let event_type = event.event_type();
         let candidate = fact_of(
             Happening {
@@ -81,8 +99,11 @@ impl CaseState {
             });
         }
         if let Some(target) = candidate.corrects {
-            return self.decide_correction(&candidate, target);
+            self.decide_correction(&candidate, target)?;
+            self.decide_matter(event, Some(target))?;
+            return Ok(None);
         }
+        let mut out_of_place = None;
         match candidate.effect {
             Effect::Retract(target) => self.decide_retraction(event_type, target),
             Effect::Void(target) => self.decide_reopening(target),
@@ -98,10 +119,23 @@ impl CaseState {
                 event: event_type,
                 target: target_of(event),
             }),
-            _ => self.decide_in_place(kind, &candidate),
+            _ => match self.decide_in_place(kind, &candidate) {
+                Err(rejection) if candidate.credibility == Credibility::Confirmed => {
+                    out_of_place = Some(rejection);
+                    Ok(())
+                }
+                decided => decided,
+            },
         }?;
-        self.decide_matter(event)?;
-        self.decide_tie(event)
+        // What is out of place is told first, where it comes alone.
+        let besides = self
+            .decide_matter(event, None)
+            .and_then(|()| self.decide_tie(event));
+        match (out_of_place, besides) {
+            (out_of_place, Ok(())) => Ok(out_of_place),
+            (Some(out_of_place), Err(_)) => Err(out_of_place),
+            (None, Err(rejection)) => Err(rejection),
+        }
     }
 
     /// Anything that counts can be retracted, but for one end of what two cases hold: that is undone
@@ -128,6 +162,7 @@ impl CaseState {
                     kind,
                     candidate.event_type,
                     obstacle,
+                    false,
                 )),
                 None => Ok(()),
             };
@@ -176,9 +211,13 @@ impl CaseState {
             let _ = image.step(kind, *index, fact, *credibility);
         }
         match image.obstacle(kind, candidate, candidate.credibility) {
-            Some(obstacle) if !was_obstructed => {
-                Err(rejection(&image, kind, candidate.event_type, obstacle))
-            }
+            Some(obstacle) if !was_obstructed => Err(rejection(
+                &image,
+                kind,
+                candidate.event_type,
+                obstacle,
+                false,
+            )),
             _ => Ok(()),
         }
     }
@@ -223,7 +262,8 @@ impl CaseState {
                 *credibility = Credibility::Confirmed;
             }
         }
-        self.decide_sequence(self.kind(), target, fact.event_type, &order)
+        self.decide_sequence(self.kind(), target, fact.event_type, &order)?;
+        self.decide_raised_matter(&fact)
     }
 
     /// The fact that an event names, where it is one of the case's kind that still counts.
@@ -277,16 +317,10 @@ impl CaseState {
         for (index, fact, credibility) in order {
             if let Some(obstacle) = image.obstacle(kind, fact, *credibility) {
                 if *index == candidate {
-                    return Err(rejection(&image, kind, event, obstacle));
+                    return Err(rejection(&image, kind, event, obstacle, true));
                 }
                 if *credibility == Credibility::Confirmed && !broken.contains(index) {
-                    return Err(Rejection::SequenceBroken {
-                        event,
-                        broken_event: fact.event_type,
-                        broken_position: fact.position,
-                        status: image.confirmed,
-                        allowed: allowed_statuses(kind, fact.event_type),
-                    });
+                    return Err(broken_by(event, &image, kind, fact));
                 }
             }
             // What breaks the sequence now broke it before, or is told above.
@@ -296,7 +330,31 @@ impl CaseState {
     }
 }
 
-fn rejection(image: &Image, kind: CaseKind, event: EventType, obstacle: Obstacle) -> Rejection {
+/// The refusal of an event that leaves no place for a recorded one.
+pub(super) fn broken_by(
+    event: EventType,
+    image: &Image,
+    kind: CaseKind,
+    broken: &Fact,
+) -> Rejection {
+    Rejection::SequenceBroken {
+        event,
+        broken_event: broken.event_type,
+        broken_position: broken.position,
+        status: image.confirmed,
+        allowed: allowed_statuses(kind, broken.event_type),
+    }
+}
+
+/// The refusal of an event that is not allowed after what the image shows. `is_late` says that others
+/// follow it in the order of occurrence.
+pub(super) fn rejection(
+    image: &Image,
+    kind: CaseKind,
+    event: EventType,
+    obstacle: Obstacle,
+    is_late: bool,
+) -> Rejection {
     let status = image.confirmed;
     match obstacle {
         Obstacle::Closed => Rejection::Closed { event, status },
@@ -304,6 +362,7 @@ fn rejection(image: &Image, kind: CaseKind, event: EventType, obstacle: Obstacle
             event,
             status,
             allowed: allowed_statuses(kind, event),
+            is_late,
         },
         Obstacle::WishesMissing => Rejection::WishesMissing,
         Obstacle::WishesDeclined => Rejection::WishesDeclined,

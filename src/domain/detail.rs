@@ -1,6 +1,7 @@
 //! What is particular to a case of the supporting kinds, told from the payloads that it keeps, by its
 //! standing confirmed events in the order of occurrence; and whether an event names what is there.
 
+use super::fact::{Fact, FactIndex};
 use super::folded::Folded;
 use super::matter::Matter;
 use super::rejection::Rejection;
@@ -11,40 +12,63 @@ use crate::wire::v1::{
 use crate::wire::validate::ValidEvent;
 
 impl CaseState {
-    /// Whether what a confirmed event names besides events and statuses is there, or not there yet,
-    /// as it has to be.
-    pub(super) fn decide_matter(&self, event: &ValidEvent) -> Result<(), Rejection> {
-        if event.credibility() != Credibility::Confirmed {
-            return Ok(());
+    /// Whether what a confirmed event, or its replacement of the fact `corrected`, names besides
+    /// events and statuses is there, or not there yet, as it has to be.
+    pub(super) fn decide_matter(
+        &self,
+        event: &ValidEvent,
+        corrected: Option<FactIndex>,
+    ) -> Result<(), Rejection> {
+        let told = match event.event().payload.as_ref() {
+            Some(Payload::EventCorrected(correction)) => correction.replacement.as_deref(),
+            _ => Some(event.event()),
+        };
+        match told {
+            Some(told) if told.credibility() == Credibility::Confirmed => {
+                self.decide_clauses(event.event_type(), told.payload.as_ref(), corrected)
+            }
+            _ => Ok(()),
         }
-        let (matter, is_there, has_to_be) = match event.event().payload.as_ref() {
+    }
+
+    /// [`CaseState::decide_matter`] for a fact that is raised to confirmed.
+    pub(super) fn decide_raised_matter(&self, fact: &Fact) -> Result<(), Rejection> {
+        let payload = self.kept_payload(fact);
+        self.decide_clauses(EventType::VerificationChanged, payload.as_ref(), None)
+    }
+
+    fn decide_clauses(
+        &self,
+        event: EventType,
+        payload: Option<&Payload>,
+        corrected: Option<FactIndex>,
+    ) -> Result<(), Rejection> {
+        let (named, has_to_be): (Vec<&str>, bool) = match payload {
+            Some(Payload::AgreementSigned(signed)) => {
+                let clauses = signed.clauses.iter();
+                (clauses.map(|it| it.reference.as_str()).collect(), false)
+            }
             Some(Payload::ClauseAdded(added)) => {
-                let reference = added
-                    .clause
-                    .as_ref()
-                    .map(|clause| clause.reference.as_str());
-                (Matter::Clause, self.has_clause(reference), false)
+                let clause = added.clause.iter();
+                (clause.map(|it| it.reference.as_str()).collect(), false)
             }
             Some(Payload::ClauseDueDateChanged(changed)) => {
-                let reference = Some(changed.clause_reference.as_str());
-                (Matter::Clause, self.has_clause(reference), true)
+                (vec![changed.clause_reference.as_str()], true)
             }
             _ => return Ok(()),
         };
-        if is_there == has_to_be {
+        let clauses = self
+            .agreement_detail_without(self.folded(), corrected)
+            .clauses;
+        let is_there = |named: &&str| clauses.iter().any(|clause| clause.reference == **named);
+        if named.iter().all(|named| is_there(named) == has_to_be) {
             return Ok(());
         }
         Err(Rejection::Matter {
-            event: event.event_type(),
-            matter,
-            is_there,
+            event,
+            matter: Matter::Clause,
+            is_there: !has_to_be,
         })
-    }
-
-    fn has_clause(&self, reference: Option<&str>) -> bool {
-        let clauses = self.agreement_detail(self.folded()).clauses;
-        let mut references = clauses.iter().map(|clause| clause.reference.as_str());
-        references.any(|known| Some(known) == reference)
     }
 
     pub(super) fn inquiry_detail(&self, folded: &Folded) -> InquiryDetail {
@@ -60,8 +84,19 @@ impl CaseState {
     }
 
     pub(super) fn agreement_detail(&self, folded: &Folded) -> AgreementDetail {
+        self.agreement_detail_without(folded, None)
+    }
+
+    fn agreement_detail_without(
+        &self,
+        folded: &Folded,
+        left_out: Option<FactIndex>,
+    ) -> AgreementDetail {
         let mut detail = AgreementDetail::default();
-        for (.., payload) in self.confirmed_with_payloads(folded) {
+        for (index, _, payload) in self.confirmed_with_payloads(folded) {
+            if Some(index) == left_out {
+                continue;
+            }
             match payload {
                 Some(Payload::AgreementSigned(signed)) => {
                     detail.parties = signed.parties;

@@ -4,6 +4,10 @@
 //! step on, and a fact that comes late is the same steps again from the start. It never fails: a
 //! confirmed fact in a place that the lifecycle does not allow still moves the status, and the step
 //! says so.
+//!
+//! What happens once only may be told twice: a confirmed fact in such a place, of something that a
+//! confirmed fact before it has told already, is a further account of it. It moves the status only
+//! where that is still the one that the happening brought.
 
 use std::num::NonZeroU32;
 
@@ -41,6 +45,8 @@ pub struct Image {
     pub(super) minimum_number_of_individuals: u32,
     pub(super) household_size: u32,
     pub(super) members_returned: u32,
+    /// What happens once only and is told by confirmed facts, a bit each.
+    told_once: OnceSet,
     /// The statuses that allegations have claimed so far, by their order in the lifecycle.
     alleged: StatusSet,
     /// The statuses that confirmed facts of the newest day have shown.
@@ -100,6 +106,7 @@ impl Default for Image {
             minimum_number_of_individuals: 0,
             household_size: 0,
             members_returned: 0,
+            told_once: OnceSet::default(),
             alleged: StatusSet::default(),
             shown: (Day::MIN, StatusSet::default()),
         }
@@ -119,6 +126,17 @@ pub(super) enum Obstacle {
     WishesDeclined,
     /// No proceedings are notified.
     NoReleaseHold,
+}
+
+/// How a fact stands in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Footing {
+    /// The lifecycle allows it, or it is an allegation.
+    Fits,
+    /// It is a further account of what a confirmed fact before it told.
+    Again,
+    /// It is a confirmed fact that the lifecycle does not allow there.
+    Breaks,
 }
 
 impl Image {
@@ -145,7 +163,7 @@ impl Image {
     }
 
     /// Takes the next fact in the order of occurrence. `credibility` is the one it has now. Returns
-    /// whether it is a confirmed fact in a place that the lifecycle does not allow.
+    /// how it stands there.
     #[must_use = "where a fact breaks the sequence the case is contested"]
     pub(super) fn step(
         &mut self,
@@ -153,21 +171,38 @@ impl Image {
         index: FactIndex,
         fact: &Fact,
         credibility: Credibility,
-    ) -> bool {
+    ) -> Footing {
         let confirmed = credibility == Credibility::Confirmed;
-        let breaks = confirmed && self.obstacle(kind, fact, credibility).is_some();
+        let footing = if confirmed && self.obstacle(kind, fact, credibility).is_some() {
+            Footing::Breaks
+        } else if confirmed && self.takes_again(kind, fact) {
+            Footing::Again
+        } else {
+            Footing::Fits
+        };
         if fact.effect == Effect::Close {
             self.closed_by = number_of(index);
         }
         let Some(row) = row_in(kind, fact.event_type) else {
-            return breaks;
+            return footing;
         };
         if confirmed {
-            self.step_confirmed(kind, index, fact, row);
+            self.step_confirmed(kind, index, fact, row, footing);
         } else {
             self.step_alleged(kind, fact, row);
         }
-        breaks
+        footing
+    }
+
+    /// Whether a confirmed fact that comes next is a further account of what a confirmed fact before
+    /// it told: it happens once only, and the status does not allow it a second time.
+    pub(super) fn takes_again(&self, kind: CaseKind, fact: &Fact) -> bool {
+        row_in(kind, fact.event_type)
+            .is_some_and(|row| row.once && self.told_once.has(kind, row) && !self.is_allowed(row))
+    }
+
+    fn is_allowed(&self, row: &Row) -> bool {
+        row.allowed.contains(self.confirmed) || (self.by_hearsay && row.allowed.contains(NEW))
     }
 
     /// Why a fact is not allowed as the next one; none where it is.
@@ -188,13 +223,12 @@ impl Image {
         if row.allowed == Allowed::Any {
             return None;
         }
-        let allowed =
-            row.allowed.contains(self.confirmed) || (self.by_hearsay && row.allowed.contains(NEW));
+        let allowed = self.is_allowed(row);
         if credibility != Credibility::Confirmed {
             let ended = lifecycle::is_end(self.confirmed) && !allowed;
             return closed.or(ended.then_some(Obstacle::Status));
         }
-        if !allowed {
+        if !allowed && !self.takes_again(kind, fact) {
             return Some(Obstacle::Status);
         }
         closed.or_else(|| self.guard(row.guard))
@@ -212,16 +246,30 @@ impl Image {
         }
     }
 
-    fn step_confirmed(&mut self, kind: CaseKind, index: FactIndex, fact: &Fact, row: &Row) {
+    fn step_confirmed(
+        &mut self,
+        kind: CaseKind,
+        index: FactIndex,
+        fact: &Fact,
+        row: &Row,
+        footing: Footing,
+    ) {
         if let Some(claim) = fact.claim {
-            self.confirmed = moved(row, self.confirmed, claim);
+            // A further account of what has been left behind since does not bring the case back.
+            if footing != Footing::Again || row.brings().contains(&self.confirmed) {
+                self.confirmed = moved(row, self.confirmed, claim);
+                self.ended_by = if lifecycle::is_end(self.confirmed) {
+                    number_of(index)
+                } else {
+                    None
+                };
+            }
+            self.told_once = self.told_once.without_later(kind, self.confirmed);
+            if row.once {
+                self.told_once = self.told_once.with(kind, row);
+            }
             self.by_hearsay = false;
             self.reported = self.confirmed;
-            self.ended_by = if lifecycle::is_end(self.confirmed) {
-                number_of(index)
-            } else {
-                None
-            };
             let shown = StatusSet::of(kind, self.confirmed);
             if self.shown.0 != fact.day {
                 self.shown = (fact.day, StatusSet::default());
@@ -299,6 +347,49 @@ fn moved(row: &Row, status: CaseStatus, claim: CaseStatus) -> CaseStatus {
     match row.result {
         Outcome::ToUnless(_, further) if further.contains(&status) => status,
         _ => claim,
+    }
+}
+
+/// A set of the events of one kind that happen once only, a bit each, in the order of the table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct OnceSet(u8);
+
+impl OnceSet {
+    /// The bits of a table's rows: no kind has more than eight (a test holds the tables to it).
+    fn bits(kind: CaseKind) -> impl Iterator<Item = (u8, &'static Row)> {
+        let rows = lifecycle::table(kind).iter().filter(|row| row.once);
+        (0..u8::BITS).map(|place| 1 << place).zip(rows)
+    }
+
+    fn has(self, kind: CaseKind, row: &Row) -> bool {
+        self.0 != 0 && Self::bits(kind).any(|(bit, it)| it.event == row.event && self.0 & bit != 0)
+    }
+
+    fn with(self, kind: CaseKind, row: &Row) -> Self {
+        let mut bits = Self::bits(kind);
+        let bit = bits.find(|(_, it)| it.event == row.event);
+        Self(self.0 | bit.map_or(0, |(bit, _)| bit))
+    }
+
+    /// Without what brings statuses that are all listed after `status`: the case has gone back to
+    /// before it, so that it can happen anew.
+    fn without_later(self, kind: CaseKind, status: CaseStatus) -> Self {
+        if self.0 == 0 {
+            return self;
+        }
+        let place = |status| {
+            lifecycle::statuses(kind)
+                .iter()
+                .position(|it| *it == status)
+        };
+        let later = Self::bits(kind)
+            .filter(|(_, row)| {
+                row.brings()
+                    .iter()
+                    .all(|brought| place(*brought) > place(status))
+            })
+            .fold(0, |set, (bit, _)| set | bit);
+        Self(self.0 & !later)
     }
 }
 

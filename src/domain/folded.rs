@@ -10,9 +10,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::accounts::Accounts;
 use super::fact::{Effect, Fact, FactIndex, TextPlace};
-use super::fold::Image;
+use super::fold::{Footing, Image};
 use super::lifecycle::{self, Outcome};
+use super::packed::PackedFacts;
 use crate::wire::edtf::Day;
 use crate::wire::v1::{CaseKind, Credibility};
 
@@ -72,13 +74,13 @@ struct Rare {
 
 impl Folded {
     /// Folds the facts anew.
-    pub(super) fn of(kind: CaseKind, facts: &[Fact]) -> Self {
-        Self::of_those(kind, facts, By::All)
+    pub(super) fn of(kind: CaseKind, facts: &[Fact], texts: &PackedFacts) -> Self {
+        Self::of_those(kind, facts, texts, By::All)
     }
 
     /// Folds those facts alone that `by` says. What concerns the record (corrections, retractions,
     /// verifications, reopenings, disputes) holds for them whenever it happened itself.
-    pub(super) fn of_those(kind: CaseKind, facts: &[Fact], by: By) -> Self {
+    pub(super) fn of_those(kind: CaseKind, facts: &[Fact], texts: &PackedFacts, by: By) -> Self {
         let happened = |fact: &Fact| by.holds(fact);
         let (removed, verified) = bearing_on_others(facts);
         let rare = Rare {
@@ -93,12 +95,14 @@ impl Folded {
             rare: Some(Box::new(rare)),
             by,
         };
+        let mut accounts = Accounts::new(texts);
         for (index, fact, credibility) in folded.in_order(facts) {
             if happened(&fact) {
-                folded.step(kind, index, &fact, credibility);
+                let footing = folded.step(kind, index, &fact, credibility);
+                accounts.take(index, &fact, credibility, footing);
             }
         }
-        let disputes = folded.disputes(facts, happened);
+        let disputes = folded.disputes(facts, &accounts.differing(), happened);
         folded.rare_mut().disputes = disputes;
         folded.note_merges(facts);
         folded.tidy();
@@ -111,9 +115,12 @@ impl Folded {
     }
 
     /// Whether the next fact recorded is but one step on: it comes last in the order of occurrence
-    /// and changes nothing of those before it.
-    pub(super) fn takes_as_next(&self, fact: &Fact) -> bool {
-        !fact.concerns_others() && self.is_last_in_order(fact.day)
+    /// and changes nothing of those before it. A further account of a happening is held against the
+    /// others.
+    pub(super) fn takes_as_next(&self, kind: CaseKind, fact: &Fact) -> bool {
+        !fact.concerns_others()
+            && self.is_last_in_order(fact.day)
+            && !self.image.takes_again(kind, fact)
     }
 
     /// Takes such a fact.
@@ -126,7 +133,7 @@ impl Folded {
             self.rare_mut().keeps_payloads = true;
         }
         self.last = Some(fact.day);
-        self.step(kind, index, fact, fact.credibility);
+        let _ = self.step(kind, index, fact, fact.credibility);
         self.tidy();
     }
 
@@ -179,10 +186,18 @@ impl Folded {
         rare.map_or(&[], |rare| &rare.breaks)
     }
 
-    fn step(&mut self, kind: CaseKind, index: FactIndex, fact: &Fact, credibility: Credibility) {
-        if self.image.step(kind, index, fact, credibility) {
+    fn step(
+        &mut self,
+        kind: CaseKind,
+        index: FactIndex,
+        fact: &Fact,
+        credibility: Credibility,
+    ) -> Footing {
+        let footing = self.image.step(kind, index, fact, credibility);
+        if footing == Footing::Breaks {
             self.rare_mut().breaks.push(index);
         }
+        footing
     }
 
     /// The credibility that a fact has now; none where it no longer counts.
@@ -196,10 +211,16 @@ impl Folded {
         )
     }
 
-    /// The disputes that are open. One lapses where the event that it is about was taken away; where
+    /// The disputes that are open: what disputes an event, what contests by itself, and the accounts of
+    /// one happening that differ from one before them. One lapses where the event that it is about was taken away; where
     /// that was corrected, it is about the replacement. A replacement of what opened a dispute keeps
     /// that open or resolved.
-    fn disputes(&self, facts: &[Fact], happened: impl Fn(&Fact) -> bool) -> Vec<FactIndex> {
+    fn disputes(
+        &self,
+        facts: &[Fact],
+        differing: &BTreeSet<FactIndex>,
+        happened: impl Fn(&Fact) -> bool,
+    ) -> Vec<FactIndex> {
         let counting = (0..)
             .zip(facts)
             .filter_map(|(index, fact)| Some((index, fact, self.credibility(index, fact)?)));
@@ -216,7 +237,7 @@ impl Folded {
                     Successor::Stands(current) => place_of(facts, current),
                     Successor::TakenAwayBy(_) => None,
                 },
-                _ => contests(fact, *credibility).then_some(*fact),
+                _ => (contests(fact, *credibility) || differing.contains(index)).then_some(*fact),
             };
             disputed.is_some_and(&happened) && !resolved.contains(&root(facts, *index))
         };

@@ -58,6 +58,9 @@ impl Matter {
     /// The field of the payload that names it.
     pub(super) fn field(self, event: EventType) -> &'static str {
         match event {
+            EventType::EventCorrected => "event_corrected.replacement",
+            EventType::VerificationChanged => "verification_changed.target_event_id",
+            EventType::AgreementSigned => "agreement_signed.clauses",
             EventType::ClauseAdded => "clause_added.clause.reference",
             EventType::ClauseDueDateChanged => "clause_due_date_changed.clause_reference",
             EventType::CasesLinked => "cases_linked.other_case_id",

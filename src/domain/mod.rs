@@ -7,6 +7,7 @@
 //!
 //! It knows no clock, no I/O, no async and no gRPC: time is a parameter.
 
+mod accounts;
 mod alert;
 mod decide;
 mod detail;
@@ -21,6 +22,7 @@ mod packed;
 mod rejection;
 mod state;
 mod ties;
+mod together;
 
 pub use alert::{Alert, AlertThresholds};
 pub use fact::Fact;
@@ -30,3 +32,4 @@ pub use obligation::Obligation;
 pub use rejection::{Rejection, RejectionKind};
 pub use state::{Arrival, Before, CaseState};
 pub use ties::{Mention, Ties};
+pub use together::{OutOfPlace, Together};

@@ -32,6 +32,8 @@ pub enum Rejection {
         status: CaseStatus,
         /// Statuses that would allow it; `New` among them means a case without a confirmed status.
         allowed: &'static [CaseStatus],
+        /// Whether others follow it in the order of occurrence.
+        is_late: bool,
     },
     /// The case is closed.
     Closed {
@@ -112,6 +114,13 @@ pub enum Rejection {
         /// The case into which it is merged.
         survivor: String,
     },
+    /// Cases of two kinds can't be about the same.
+    MergeOfKinds {
+        /// Kind of the case.
+        kind: CaseKind,
+        /// Kind of the other case.
+        other: CaseKind,
+    },
     /// A merge, or its end, is held by two cases, and is not taken back in one of them.
     HeldByTwoCases {
         /// The event.
@@ -136,6 +145,11 @@ pub enum Rejection {
         is_there: bool,
     },
 }
+
+/// What can be done about an event that arrives late and does not fit where it occurred.
+const OPTIONS: &str = "; submit it together with the events that belong around it, or correct or \
+                       retract what stands against it, or record it as an allegation, with \
+                       another credibility than confirmed";
 
 /// What a rejection means to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +188,7 @@ impl Rejection {
             Self::NotClosed { .. } => "CASE_NOT_CLOSED",
             Self::NotTheClosingEvent { .. } => "NOT_THE_CLOSING_EVENT",
             Self::Merged { .. } => "CASE_MERGED",
+            Self::MergeOfKinds { .. } => "CASES_OF_TWO_KINDS",
             Self::HeldByTwoCases { .. } => "HELD_BY_TWO_CASES",
             Self::NotAssigned { .. } => "EVENTS_NOT_ASSIGNED",
             Self::Matter {
@@ -199,6 +214,7 @@ impl Rejection {
             Self::DisputeNotOpen => Some("dispute_resolved.dispute_event_id"),
             Self::NotTheClosingEvent { .. } => Some("case_reopened.closing_event_id"),
             Self::Matter { event, matter, .. } => Some(matter.field(*event)),
+            Self::MergeOfKinds { .. } => Some("cases_merged.other_case_id"),
             Self::HeldByTwoCases { .. } => Some("event_retracted.target_event_id"),
             Self::NotAssigned { .. } => Some("cases_unmerged.staying_event_ids"),
             _ => None,
@@ -241,6 +257,19 @@ impl Rejection {
         }
     }
 
+    /// What can be done about an event that arrives late and does not fit where it occurred; empty
+    /// for other refusals.
+    pub fn options(&self) -> &'static [&'static str] {
+        match self {
+            Self::SequenceBroken { .. } | Self::NotAllowed { is_late: true, .. } => &[
+                "SUBMIT_TOGETHER",
+                "CORRECT_OR_RETRACT",
+                "RECORD_AS_ALLEGATION",
+            ],
+            _ => &[],
+        }
+    }
+
     /// The statuses that would allow the event, where the status decides.
     pub fn allowed(&self) -> &'static [CaseStatus] {
         match self {
@@ -268,12 +297,14 @@ impl fmt::Display for Rejection {
                 event,
                 status,
                 allowed,
+                is_late,
             } => write!(
                 f,
-                "{} is not allowed in status {}; it is allowed in {}",
+                "{} is not allowed in status {}; it is allowed in {}{}",
                 name(*event),
                 status_name(*status),
-                status_names(allowed)
+                status_names(allowed),
+                if *is_late { OPTIONS } else { "" }
             ),
             Self::Closed { event, status } => write!(
                 f,
@@ -291,7 +322,7 @@ impl fmt::Display for Rejection {
             } => write!(
                 f,
                 "{} is not allowed where it occurred: {} at position {broken_position}, which \
-                 follows it, would then stand in status {} and is allowed in {}",
+                 follows it, would then stand in status {} and is allowed in {}{OPTIONS}",
                 name(*event),
                 name(*broken_event),
                 status_name(*status),
@@ -377,6 +408,13 @@ impl fmt::Display for Rejection {
                 f,
                 "{} is not allowed: the case is merged into case {survivor}; record it there",
                 name(*event)
+            ),
+            Self::MergeOfKinds { kind, other } => write!(
+                f,
+                "CasesMerged is not allowed: the one case is a {} case and the other a {} case, \
+                 which can't be about the same; link them by CasesLinked instead",
+                kind_name(*kind),
+                kind_name(*other)
             ),
             Self::HeldByTwoCases { event, target } => write!(
                 f,

@@ -70,7 +70,7 @@ impl CaseState {
     pub fn restored(mut self) -> Self {
         let mut folded = Folded::default();
         for (index, fact) in (0..).zip(self.facts.iter()) {
-            if !folded.takes_as_next(&fact) {
+            if !folded.takes_as_next(self.kind, &fact) {
                 self.refold();
                 return self;
             }
@@ -186,7 +186,7 @@ impl CaseState {
         }
         let index = self.next_index();
         self.facts.push(&fact);
-        if self.folded.takes_as_next(&fact) {
+        if self.folded.takes_as_next(self.kind, &fact) {
             self.folded.take_next(self.kind, index, &fact);
         } else {
             self.refold();
@@ -252,13 +252,13 @@ impl CaseState {
         if facts.iter().all(|fact| fact.day <= day) {
             return (told(self, &self.folded), None);
         }
-        let certainly = Folded::of_those(self.kind, &facts, By::Certainly(day));
+        let certainly = Folded::of_those(self.kind, &facts, &self.facts, By::Certainly(day));
         let certainly = told(self, &certainly);
         let is_uncertain = |fact: &Fact| fact.earliest <= day && day < fact.day;
         if !facts.iter().any(is_uncertain) {
             return (certainly, None);
         }
-        let possibly = Folded::of_those(self.kind, &facts, By::Possibly(day));
+        let possibly = Folded::of_those(self.kind, &facts, &self.facts, By::Possibly(day));
         let possibly = Some(told(self, &possibly)).filter(|possibly| *possibly != certainly);
         (certainly, possibly)
     }
@@ -419,13 +419,13 @@ impl CaseState {
         let facts = self.facts();
         let (mut folded, mut since) = (Folded::default(), None);
         for (count, fact) in (1..).zip(&facts) {
-            if folded.takes_as_next(fact) {
+            if folded.takes_as_next(self.kind, fact) {
                 folded.take_next(self.kind, count - 1, fact);
             } else {
                 let known = usize::try_from(count)
                     .ok()
                     .and_then(|count| facts.get(..count));
-                folded = Folded::of(self.kind, known.unwrap_or(&facts));
+                folded = Folded::of(self.kind, known.unwrap_or(&facts), &self.facts);
             }
             let contested = contested_causes(&folded).next().is_some();
             since = contested.then(|| since.unwrap_or(*fact));
@@ -458,7 +458,7 @@ impl CaseState {
     }
 
     fn refold(&mut self) {
-        self.folded = Folded::of(self.kind, &self.facts());
+        self.folded = Folded::of(self.kind, &self.facts(), &self.facts);
     }
 }
 

@@ -380,7 +380,8 @@ impl CaseState {
         let Some(payload) = &event.event().payload else {
             return Ok(());
         };
-        if !lifecycle::is_common(event.event_type()) {
+        // Most events name nothing that stands, and the payloads need not be read for them.
+        if !lifecycle::is_common(event.event_type()) || Ties::default().named(payload).is_none() {
             return Ok(());
         }
         let ties = Ties::of(self);
@@ -401,6 +402,20 @@ impl CaseState {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether this case may be merged with another one: both are of one kind.
+    ///
+    /// # Errors
+    /// The rejection names both kinds.
+    pub fn decide_merge_with(&self, other: &CaseState) -> Result<(), Rejection> {
+        if self.kind() == other.kind() {
+            return Ok(());
+        }
+        Err(Rejection::MergeOfKinds {
+            kind: self.kind(),
+            other: other.kind(),
+        })
     }
 
     /// Whether each event that was recorded since a merge, and still counts, is named as staying,

@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use super::Recorder;
 use super::error::SubmitError;
-use crate::domain::{Arrival, Before, CaseState};
+use crate::domain::{Arrival, Before, CaseState, Rejection, Together};
 use crate::log::COMMIT_BYTES_MAX;
 use crate::view::{Committed, Views};
 use crate::wire::block::{BlockBuilder, RecordBlock};
 use crate::wire::event_type;
 use crate::wire::limits::{RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX};
 use crate::wire::moment::Moment;
-use crate::wire::v1::{CaseChangeResult, Record, SubmitEventsResponse};
+use crate::wire::v1::{CaseChangeResult, EventType, Record, SubmitEventsResponse, event::Payload};
 use crate::wire::validate::{Change, Expected, Submission, ValidEvent};
 
 /// The most bytes that the service adds to an event in its record: ids, the two standings, the
@@ -94,6 +94,8 @@ struct Staged {
     records: Vec<Record>,
     results: Vec<CaseChangeResult>,
     event_ids: Vec<Uuid>,
+    /// The cases that it merges, each with the other one.
+    merges: Vec<(Path, usize, Uuid)>,
 }
 
 impl<'a> Ground<'a> {
@@ -266,20 +268,28 @@ impl Batch {
             let place = self.cases.place_of(case_id, ground);
             let case = self.cases.states.get(place);
             let before = case.map(|case| case.before()).unwrap_or_default();
+            let mut together = case.map(|case| Together::before(case));
             staged.touched.push((place, before));
             check_version(index, case_id, expected, before.version)?;
             staged.results.push(CaseChangeResult {
                 case_id: case_id.to_string(),
                 ..Default::default()
             });
+            let is_alone = events.len() == 1;
             for (event_index, event) in events.into_iter().enumerate() {
-                let path = Path {
-                    change: index,
-                    event: event_index,
+                let place = Place {
+                    path: Path {
+                        change: index,
+                        event: event_index,
+                    },
+                    case: place,
+                    is_alone,
                 };
-                self.stage_event(ground, path, place, event, recorder, staged)?;
+                self.stage_event(ground, place, event, recorder, staged, together.as_mut())?;
             }
+            self.settle(index, place, together.as_ref())?;
         }
+        self.check_merges(staged)?;
         // What only the whole submission knows is written into its records last.
         let digest = bytes::Bytes::copy_from_slice(&submission.digest);
         let size = u32::try_from(size).unwrap_or(u32::MAX);
@@ -297,16 +307,16 @@ impl Batch {
     fn stage_event(
         &mut self,
         ground: Ground<'_>,
-        path: Path,
-        place: usize,
+        place: Place,
         event: ValidEvent,
         recorder: &Recorder,
         staged: &mut Staged,
+        together: Option<&mut Together>,
     ) -> Result<(), SubmitError> {
         let Path {
             change,
             event: event_index,
-        } = path;
+        } = place.path;
         let (event_id, event_type, days) = (event.event_id(), event.event_type(), event.days());
         if ground.has_event(event_id) || self.event_ids.contains(&event_id) {
             return Err(SubmitError::EventIdReused {
@@ -317,18 +327,18 @@ impl Batch {
         }
         let position =
             self.first_position + self.builder.record_count() + staged.records.len() as u64;
-        let Some(case) = self.cases.states.get_mut(place) else {
+        let case = self.cases.states.get_mut(place.case);
+        let (Some(case), Some(together)) = (case, together) else {
             return Ok(());
         };
-        case.decide(&event, self.recorded_at.day())
-            .map_err(|rejection| SubmitError::Refused {
-                change,
-                event: event_index,
-                payload: event_type::field_name(event_type),
-                case_id: case.case_id(),
-                version: case.version(),
-                rejection,
-            })?;
+        together
+            .decide(case, &event, self.recorded_at.day(), place.is_alone)
+            .map_err(|rejection| refused(place.path, event_type, case, rejection))?;
+        if let Some(Payload::CasesMerged(merged)) = &event.event().payload
+            && let Ok(other) = Uuid::try_parse(&merged.other_case_id)
+        {
+            staged.merges.push((place.path, place.case, other));
+        }
         let before = (case.version() > 0).then(|| case.standing());
         let event = event.into_event();
         let case = Arc::make_mut(case);
@@ -340,6 +350,7 @@ impl Batch {
             recorded_at: self.recorded_at,
             organisation: &recorder.organisation,
         });
+        together.taken(case);
         let standing = case.standing();
         let version = case.version();
         if let Some(result) = staged.results.last_mut() {
@@ -360,6 +371,41 @@ impl Batch {
             standing: Some(standing),
             ..Default::default()
         });
+        Ok(())
+    }
+
+    /// Whether the events of a change fit together in their case.
+    fn settle(
+        &self,
+        change: usize,
+        place: usize,
+        together: Option<&Together>,
+    ) -> Result<(), SubmitError> {
+        let (Some(case), Some(together)) = (self.cases.states.get(place), together) else {
+            return Ok(());
+        };
+        together
+            .settle(case)
+            .map_err(|out_of_place| SubmitError::Refused {
+                change,
+                event: out_of_place.event,
+                payload: event_type::field_name(out_of_place.event_type),
+                case_id: case.case_id(),
+                version: out_of_place.version,
+                rejection: out_of_place.rejection,
+            })
+    }
+
+    /// Whether cases that are merged are of one kind.
+    fn check_merges(&self, staged: &Staged) -> Result<(), SubmitError> {
+        for (path, place, other) in &staged.merges {
+            if let (Some(case), Some(other)) =
+                (self.cases.states.get(*place), self.cases.get(*other))
+            {
+                case.decide_merge_with(other)
+                    .map_err(|rejection| refused(*path, EventType::CasesMerged, case, rejection))?;
+            }
+        }
         Ok(())
     }
 
@@ -403,6 +449,32 @@ impl Batch {
 struct Path {
     change: usize,
     event: usize,
+}
+
+/// Where an event goes.
+#[derive(Clone, Copy)]
+struct Place {
+    path: Path,
+    /// The place of its case in the batch.
+    case: usize,
+    /// Whether no other event of the submission goes to that case.
+    is_alone: bool,
+}
+
+fn refused(
+    path: Path,
+    event_type: EventType,
+    case: &CaseState,
+    rejection: Rejection,
+) -> SubmitError {
+    SubmitError::Refused {
+        change: path.change,
+        event: path.event,
+        payload: event_type::field_name(event_type),
+        case_id: case.case_id(),
+        version: case.version(),
+        rejection,
+    }
 }
 
 fn check_version(

@@ -368,6 +368,9 @@ fn rejected(rejection: &Rejection, message: String) -> Failure {
             .collect();
         failure = failure.with("allowed_statuses", names.join(","));
     }
+    if !rejection.options().is_empty() {
+        failure = failure.with("options", rejection.options().join(","));
+    }
     if let Some((name, event_id)) = rejection.named_instead() {
         failure = failure.with(name, event_id);
     }
@@ -421,6 +424,7 @@ mod tests {
             event: EventType::HandoverScheduled,
             status: CaseStatus::DetentionRegistered,
             allowed: &[CaseStatus::DetentionReleasePending],
+            is_late: false,
         };
         let case_id = uuid::Uuid::from_u128(7);
         let payload = "handover_scheduled";

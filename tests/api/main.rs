@@ -23,6 +23,7 @@ mod clocks;
 mod digest;
 mod harness;
 mod malformed;
+mod practice;
 mod progress;
 mod proxy;
 mod push_back;

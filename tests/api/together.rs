@@ -11,7 +11,7 @@ use tonic::Code;
 use crate::harness::{Client, Server};
 use crate::support::{event_with, fresh_uuid, opposite, submission_of, valid_event};
 
-fn change(case_id: &str, events: Vec<v1::Event>) -> v1::CaseChange {
+pub fn change(case_id: &str, events: Vec<v1::Event>) -> v1::CaseChange {
     v1::CaseChange {
         case_id: case_id.to_owned(),
         expected: None,
@@ -19,7 +19,7 @@ fn change(case_id: &str, events: Vec<v1::Event>) -> v1::CaseChange {
     }
 }
 
-fn submission(changes: Vec<v1::CaseChange>) -> v1::SubmitEventsRequest {
+pub fn submission(changes: Vec<v1::CaseChange>) -> v1::SubmitEventsRequest {
     v1::SubmitEventsRequest {
         request_id: fresh_uuid().to_string(),
         changes,
@@ -68,7 +68,7 @@ async fn get_as_of(client: &Client, case_id: &str, as_of: Option<v1::AsOf>) -> v
 }
 
 /// Merges a case into another one, or undoes it, in both at once.
-fn merge(survivor: &str, merged: &str) -> v1::SubmitEventsRequest {
+pub fn merge(survivor: &str, merged: &str) -> v1::SubmitEventsRequest {
     let event = event_with(Payload::CasesMerged(v1::CasesMerged {
         other_case_id: merged.to_owned(),
         role: MergeRole::Survivor.into(),
@@ -76,7 +76,7 @@ fn merge(survivor: &str, merged: &str) -> v1::SubmitEventsRequest {
     in_both(survivor, event)
 }
 
-fn in_both(case_id: &str, event: v1::Event) -> v1::SubmitEventsRequest {
+pub fn in_both(case_id: &str, event: v1::Event) -> v1::SubmitEventsRequest {
     let (other, opposite) = opposite(case_id, &event).unwrap();
     submission(vec![
         change(case_id, vec![event]),

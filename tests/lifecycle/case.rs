@@ -1,7 +1,7 @@
 //! A case under test: events go in as the service takes them in (validated, decided, then taken),
 //! and after each the case is held against itself folded anew.
 
-use casetrail::domain::{Arrival, CaseState, Rejection};
+use casetrail::domain::{Arrival, CaseState, OutOfPlace, Rejection, Together};
 use casetrail::wire::day::Day;
 use casetrail::wire::moment::Moment;
 use casetrail::wire::v1::{
@@ -67,6 +67,38 @@ impl TestCase {
         let event_id = event.event_id();
         self.take(&event);
         Ok(event_id)
+    }
+
+    /// Submits events in one submission, as the service does; a refusal changes nothing.
+    pub fn submit_together(&mut self, events: Vec<Event>) -> Result<(), OutOfPlace> {
+        let before = self.clone();
+        let is_alone = events.len() == 1;
+        let mut together = Together::before(&self.state);
+        let events = events
+            .into_iter()
+            .map(|event| valid(event, self.recorded_on));
+        let events: Vec<_> = events.collect();
+        let mut taken = Ok(());
+        for (index, event) in events.iter().enumerate() {
+            taken = together
+                .decide(&self.state, event, self.recorded_on, is_alone)
+                .map_err(|rejection| OutOfPlace {
+                    event: index,
+                    event_type: event.event_type(),
+                    version: self.state.version(),
+                    rejection,
+                });
+            if taken.is_err() {
+                break;
+            }
+            self.take(event);
+            together.taken(&self.state);
+        }
+        let settled = taken.and_then(|()| together.settle(&self.state).map_err(|it| *it));
+        if settled.is_err() {
+            *self = before;
+        }
+        settled
     }
 
     /// Takes an event in that nobody decided.
@@ -155,6 +187,12 @@ impl TestCase {
 
     pub fn next_position(&self) -> u64 {
         self.next_position
+    }
+
+    /// Whether it has an event of the type.
+    pub fn has(&self, event: EventType) -> bool {
+        let mut facts = self.state.facts().into_iter();
+        facts.any(|fact| fact.event_type == event)
     }
 
     pub fn exists(&self) -> bool {

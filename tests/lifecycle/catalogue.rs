@@ -17,6 +17,8 @@ pub struct Lifecycle {
     prefix: &'static str,
     open: &'static [&'static str],
     ends: &'static [&'static str],
+    /// What happens once, besides all that brings an end.
+    once: &'static [&'static str],
     rows: &'static [(&'static str, &'static str, Cell)],
 }
 
@@ -43,6 +45,7 @@ pub static DETENTION: Lifecycle = Lifecycle {
     prefix: "DETENTION",
     open: &["Alleged", "Acknowledged", "Registered", "ReleasePending", "HandoverScheduled", "InTransfer", "Released", "WhereaboutsUnknown"],
     ends: &["Repatriated", "ReturnedToResidence", "AccommodatedElsewhere", "Escaped", "DiedInCustody", "Unfounded"],
+    once: &["Released"],
     rows: &[
         ("DetentionAlleged", "new", To("Alleged")),
         ("ProofOfLifeReceived", "before release", Stays),
@@ -78,6 +81,7 @@ pub static REMAINS: Lifecycle = Lifecycle {
     prefix: "REMAINS",
     open: &["Reported", "Recovered", "InExamination", "Unidentified", "Presumed", "Identified", "ReturnedToParty", "InterredUnidentified"],
     ends: &["HandedOver", "FinalDisposition", "NonHuman", "Reassociated"],
+    once: &["RemainsRecovered", "IdentificationEstablished"],
     rows: &[
         ("RemainsReported", "new", To("Reported")),
         ("RemainsRecovered", "new, Reported", To("Recovered")),
@@ -108,6 +112,7 @@ pub static RETURN: Lifecycle = Lifecycle {
     prefix: "RETURN",
     open: &["Displaced", "Intending", "RegisteredForReturn", "Scheduled", "InTransit", "Returned", "LocallyIntegrating", "SettledElsewhere"],
     ends: &["SolutionAchieved", "Withdrawn", "Deceased", "ReDisplaced"],
+    once: &["ReturnArrived", "SpontaneousReturn"],
     rows: &[
         ("DisplacementRegistered", "new", To("Displaced")),
         ("IntentionRecorded", "Displaced, Intending, LocallyIntegrating, SettledElsewhere", AsSaid(&[("INTENTION_OPTION_RETURN", "Intending"), ("INTENTION_OPTION_INTEGRATE_LOCALLY", "LocallyIntegrating"), ("INTENTION_OPTION_SETTLE_ELSEWHERE", "SettledElsewhere"), ("INTENTION_OPTION_UNDECIDED", "Displaced")])),
@@ -137,6 +142,7 @@ pub static SITE: Lifecycle = Lifecycle {
     prefix: "SITE",
     open: &["Reported", "AccessRequested", "AccessGranted", "Cleared", "Surveyed", "InRecovery", "Suspended"],
     ends: &["Exhausted", "NoRemainsFound"],
+    once: &[],
     rows: &[
         ("SiteReported", "new", To("Reported")),
         ("SiteAccessRequested", "Reported, Suspended", To("AccessRequested")),
@@ -158,6 +164,7 @@ pub static INQUIRY: Lifecycle = Lifecycle {
     prefix: "INQUIRY",
     open: &["Open", "Tracing", "PotentialMatch", "Verified"],
     ends: &["ContactRestored", "FateClarified", "ClosedUnresolved"],
+    once: &[],
     rows: &[
         ("InquiryOpened", "new", To("Open")),
         ("TracingStarted", "Open", To("Tracing")),
@@ -176,6 +183,7 @@ pub static AGREEMENT: Lifecycle = Lifecycle {
     prefix: "AGREEMENT",
     open: &["Signed", "InForce", "Suspended"],
     ends: &["Ended"],
+    once: &["AgreementEnteredIntoForce"],
     rows: &[
         ("AgreementSigned", "new", To("Signed")),
         ("AgreementEnteredIntoForce", "Signed", To("InForce")),
@@ -193,6 +201,7 @@ pub static CONSULTATION: Lifecycle = Lifecycle {
     prefix: "CONSULTATION",
     open: &["Planned", "Moved"],
     ends: &["Held", "Cancelled"],
+    once: &[],
     rows: &[
         ("ConsultationPlanned", "new", To("Planned")),
         ("ConsultationMoved", "any open", To("Moved")),
@@ -253,6 +262,8 @@ pub struct Row {
     pub allowed: Option<Vec<CaseStatus>>,
     pub result: Result,
     pub guard: Guard,
+    /// Whether it happens once, so that a second confirmed event tells of the same.
+    pub once: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -321,7 +332,14 @@ impl Lifecycle {
     fn row(&self, (event, allowed, result): &(&str, &str, Cell)) -> Row {
         let (statuses, guard) = allowed.split_once("; ").unwrap_or((allowed, ""));
         let status = |name: &&'static str| self.status(name);
+        let is_end = |name: &&str| self.ends.contains(name);
+        let ends = match *result {
+            To(to) | Unless(to, _) => is_end(&to),
+            AsSaid(said) => said.iter().all(|(_, to)| is_end(to)),
+            Stays | Contested => false,
+        };
         Row {
+            once: ends || self.once.contains(event),
             event: event_named(event),
             allowed: self.statuses_meant(statuses),
             result: match *result {
@@ -396,6 +414,15 @@ impl Row {
         allowed.is_none_or(|allowed| allowed.contains(&status))
     }
 
+    /// The statuses that the event can bring.
+    pub fn brings(&self) -> Vec<CaseStatus> {
+        match &self.result {
+            Result::To(status) | Result::Unless(status, _) => vec![*status],
+            Result::AsSaid(said) => said.iter().map(|(_, status)| *status).collect(),
+            Result::Stays | Result::Contested => Vec::new(),
+        }
+    }
+
     /// The status after an event that claims this, in a case of that status.
     pub fn moved(&self, status: CaseStatus, claimed: Option<CaseStatus>) -> CaseStatus {
         match (&self.result, claimed) {
@@ -449,6 +476,13 @@ pub fn is_further_on(claimed: CaseStatus, shown: CaseStatus) -> bool {
     }
     let place = |status| ORDER.iter().position(|listed| *listed == status).unwrap();
     place(claimed) > place(shown)
+}
+
+/// Whether a status is listed before another one of its kind.
+pub fn is_listed_before(status: CaseStatus, other: CaseStatus) -> bool {
+    let lists = LIFECYCLES.iter().map(|lifecycle| lifecycle.statuses());
+    let list = lists.flatten();
+    list.clone().position(|it| it == status) < list.clone().position(|it| it == other)
 }
 
 fn claims_of(row: &Row) -> Vec<Claim> {

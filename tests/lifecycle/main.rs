@@ -18,6 +18,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod alerts;
 mod allegations;
 mod case;
@@ -32,5 +33,6 @@ mod properties;
 mod record;
 mod supporting;
 mod ties;
+mod together;
 mod transitions;
 mod truth;

@@ -7,8 +7,8 @@ use casetrail::wire::v1::{
 use uuid::Uuid;
 
 use super::catalogue::{
-    self, Guard, Lifecycle, NEW, Result, Row, is_further_on, lets_handover_start, lifecycle_of,
-    row_of,
+    self, Guard, Lifecycle, NEW, Result, Row, is_further_on, is_listed_before, lets_handover_start,
+    lifecycle_of, row_of,
 };
 
 /// An event as the model knows it.
@@ -71,6 +71,8 @@ struct Place<'a> {
     status: CaseStatus,
     /// The confirmed status after it.
     left: CaseStatus,
+    /// It tells of what an event before it told already.
+    again: bool,
     misfit: Option<&'static str>,
 }
 
@@ -84,6 +86,8 @@ struct Now {
     ended_by: Option<Uuid>,
     release_hold: bool,
     wishes: WishesOutcome,
+    /// What happens once and has happened, as far as the case has not gone back to before it.
+    happened: Vec<E>,
 }
 
 impl Model {
@@ -110,7 +114,7 @@ impl Model {
 
     fn told_of(&self, happened: impl Fn(&Entry) -> bool) -> Told {
         let (places, now) = self.walk_through(&happened);
-        let open_disputes = self.open_disputes_about(&happened);
+        let open_disputes = self.open_disputes_about(happened);
         let broken = |place: &Place| is_confirmed(place) && place.misfit.is_some();
         let causes = [
             (!open_disputes.is_empty(), ContestedCause::OpenDispute),
@@ -216,6 +220,7 @@ impl Model {
                     refused("CREDIBILITY_UNCHANGED")
                 } else if candidate.gives == Credibility::Confirmed {
                     self.judge_sequence(candidate, named.position)
+                        .or_else(|| self.judge_clauses(named.event, None))
                 } else {
                     None
                 }
@@ -223,18 +228,31 @@ impl Model {
             _ => self
                 .judge_sequence(candidate, candidate.position)
                 .or_else(|| {
-                    let misses = candidate.event == E::ClauseDueDateChanged
-                        && candidate.credibility == Credibility::Confirmed
-                        && !self.has_clauses();
-                    misses.then(|| refused("CLAUSE_NOT_FOUND")).flatten()
+                    let is_confirmed = candidate.credibility == Credibility::Confirmed;
+                    is_confirmed.then(|| self.judge_clauses(candidate.event, None))?
                 }),
         }
     }
 
+    /// Whether the clause that a confirmed event names is there, or not there yet.
+    fn judge_clauses(&self, event: E, but_for: Option<Uuid>) -> Option<Refusal> {
+        let reason = match (event, self.has_clauses(but_for)) {
+            (E::ClauseDueDateChanged, false) => "CLAUSE_NOT_FOUND",
+            (E::AgreementSigned, true) => "CLAUSE_STANDS",
+            _ => return None,
+        };
+        Some(Refusal {
+            reason,
+            status: None,
+            breaks_at: None,
+        })
+    }
+
     /// Whether the clause of the samples is there: it comes with the signature.
-    fn has_clauses(&self) -> bool {
+    fn has_clauses(&self, but_for: Option<Uuid>) -> bool {
         self.entries.iter().any(|entry| {
             entry.event == E::AgreementSigned
+                && Some(entry.id) != but_for
                 && self.credibility_now(entry) == Credibility::Confirmed
                 && !self.no_longer_counts(entry.id)
         })
@@ -272,11 +290,15 @@ impl Model {
         with.entries.push(candidate.clone());
         let (places, _) = with.walk();
         let place = places.iter().find(|place| place.entry.id == candidate.id)?;
-        let reason = place.misfit.filter(|_| !excused)?;
-        Some(Refusal {
+        let misfit = place.misfit.filter(|_| !excused);
+        let refusal = misfit.map(|reason| Refusal {
             reason,
             status: Some(place.status),
             breaks_at: None,
+        });
+        refusal.or_else(|| {
+            let is_confirmed = candidate.credibility == Credibility::Confirmed;
+            is_confirmed.then(|| self.judge_clauses(candidate.event, Some(target)))?
         })
     }
 
@@ -355,7 +377,10 @@ impl Model {
     }
 
     fn open_disputes_about(&self, happened: impl Fn(&Entry) -> bool) -> Vec<Uuid> {
+        let (places, _) = self.walk_through(&happened);
+        let differing = differing(&places);
         let opens = |entry: &&Entry| match entry.event {
+            _ if differing.contains(&entry.id) => true,
             E::EventDisputed => self.account(entry.names.unwrap()).is_some_and(&happened),
             event => {
                 row_of(event).is_some_and(|row| row.result == Result::Contested)
@@ -379,10 +404,10 @@ impl Model {
 
     /// The standing events in the order of occurrence, each where it stands.
     fn walk(&self) -> (Vec<Place<'_>>, Now) {
-        self.walk_through(|_| true)
+        self.walk_through(&|_| true)
     }
 
-    fn walk_through(&self, happened: impl Fn(&Entry) -> bool) -> (Vec<Place<'_>>, Now) {
+    fn walk_through(&self, happened: &impl Fn(&Entry) -> bool) -> (Vec<Place<'_>>, Now) {
         let standing = self.entries.iter();
         let mut order: Vec<_> = standing
             .filter(|entry| !self.no_longer_counts(entry.id) && happened(entry))
@@ -396,17 +421,21 @@ impl Model {
             ended_by: None,
             release_hold: false,
             wishes: WishesOutcome::Unspecified,
+            happened: Vec::new(),
         };
         let mut places = Vec::new();
         for entry in order {
             let credibility = self.credibility_now(entry);
             let (status, misfit) = (now.confirmed, now.misfit(entry, credibility));
-            now.take(entry, credibility);
+            let is_confirmed = credibility == Credibility::Confirmed;
+            let again = is_confirmed && misfit.is_none() && now.has_happened(entry);
+            now.take(entry, credibility, again);
             places.push(Place {
                 entry,
                 credibility,
                 status,
                 left: now.confirmed,
+                again,
                 misfit,
             });
         }
@@ -433,8 +462,7 @@ impl Now {
         let is_confirmed = credibility == Credibility::Confirmed;
         row.allowed.as_ref()?;
         if is_confirmed {
-            let as_good_as_new = self.by_hearsay && row.allows(NEW);
-            if !row.allows(self.confirmed) && !as_good_as_new {
+            if !self.allows(row) && !self.has_happened(entry) {
                 return refused;
             }
             return closed.or_else(|| self.guards(row));
@@ -443,6 +471,16 @@ impl Now {
             None if ended && !row.allows(self.confirmed) => refused,
             closed => closed,
         }
+    }
+
+    fn allows(&self, row: &Row) -> bool {
+        row.allows(self.confirmed) || (self.by_hearsay && row.allows(NEW))
+    }
+
+    /// It happens once, has happened, and can't happen here.
+    fn has_happened(&self, entry: &Entry) -> bool {
+        let row = row_of(entry.event);
+        self.happened.contains(&entry.event) && row.is_some_and(|row| !self.allows(row))
     }
 
     fn guards(&self, row: &Row) -> Option<&'static str> {
@@ -458,7 +496,7 @@ impl Now {
         }
     }
 
-    fn take(&mut self, entry: &Entry, credibility: Credibility) {
+    fn take(&mut self, entry: &Entry, credibility: Credibility, again: bool) {
         if entry.event == E::CaseClosed {
             self.closed_by = Some(entry.id);
         }
@@ -467,10 +505,20 @@ impl Now {
         };
         if credibility == Credibility::Confirmed {
             if entry.claim.is_some() {
-                self.confirmed = row.moved(self.confirmed, entry.claim);
+                if !again || row.brings().contains(&self.confirmed) {
+                    self.confirmed = row.moved(self.confirmed, entry.claim);
+                    self.ended_by = catalogue::is_end(self.confirmed).then_some(entry.id);
+                }
                 self.reported = self.confirmed;
                 self.by_hearsay = false;
-                self.ended_by = catalogue::is_end(self.confirmed).then_some(entry.id);
+                let now = self.confirmed;
+                self.happened.retain(|event| {
+                    let mut brings = row_of(*event).unwrap().brings().into_iter();
+                    brings.any(|brought| !is_listed_before(now, brought))
+                });
+                if row.once {
+                    self.happened.push(entry.event);
+                }
             }
             match entry.event {
                 E::ProceedingsNotified => self.release_hold = true,
@@ -490,6 +538,25 @@ impl Now {
             self.reported = row.moved(self.reported, entry.claim);
         }
     }
+}
+
+/// The events that tell of what others before them told, and tell it differently.
+fn differing(places: &[Place]) -> Vec<Uuid> {
+    let mut differing = Vec::new();
+    for (index, place) in places.iter().enumerate().filter(|(_, place)| place.again) {
+        let same = |other: &&Place| is_confirmed(other) && other.entry.event == place.entry.event;
+        for other in places[..index].iter().rev().filter(same) {
+            let apart =
+                other.entry.day < place.entry.earliest || place.entry.day < other.entry.earliest;
+            if apart || other.entry.claim != place.entry.claim {
+                differing.push(place.entry.id);
+            }
+            if !other.again {
+                break;
+            }
+        }
+    }
+    differing
 }
 
 fn is_confirmed(place: &Place) -> bool {

@@ -2,7 +2,7 @@
 
 use casetrail::wire::v1::{CaseStatus as S, ContestedCause, Credibility, EventType as E};
 
-use super::case::{Telling, TestCase, confirmed, disputed, resolved, verified};
+use super::case::{Telling, TestCase, confirmed, resolved, verified};
 
 /// Case 5.
 #[test]
@@ -73,38 +73,29 @@ fn two_offline_workers_record_different_release_dates() {
     case.record(confirmed(E::DetentionAcknowledged).on("2024-03-01"));
     case.record(confirmed(E::VisitedAndRegistered).on("2024-03-02"));
 
-    // when one worker's record says that they were released on 14 March,
-    let first = case.record(confirmed(E::Released).on("2024-03-14"));
+    // when one worker's record says that they were released on 14 March, and another's says 12
+    // March, both confirmed,
+    let fourteenth = case.record(confirmed(E::Released).on("2024-03-14"));
+    let twelfth = case.record(confirmed(E::Released).on("2024-03-12"));
 
-    // and another's says 12 March, both confirmed,
-    let other = confirmed(E::Released).on("2024-03-12");
-    let rejection = case.refused(other.clone());
-
-    // then the second is told which record it collides with, and nothing is overwritten.
-    assert_eq!(rejection.reason(), "SEQUENCE_BROKEN");
-    let place = format!("Released at position {}", case.position(first));
-    assert!(rejection.to_string().contains(&place), "{rejection}");
-
-    // When the worker records it as an allegation, then both dates are kept, and they contradict
-    // each other no further than that the person is released.
-    let second = case.record(other.held(Credibility::Likely));
+    // then both are kept, the person is released, and the later date is in dispute:
     assert_eq!(case.state.facts().len(), 4);
     assert_eq!(case.confirmed(), S::DetentionReleased);
-    assert_eq!(case.contested(), []);
-
-    // When the other worker disputes the date, then the case is contested until it is resolved:
-    let dispute = case.record(disputed(first).on("2024-03-20"));
     assert_eq!(case.contested(), [ContestedCause::OpenDispute]);
+    assert_eq!(case.case().open_disputes, [fourteenth.to_string()]);
 
-    // the first date is lowered, the second is raised, and the dispute is resolved.
-    case.record(verified(first, Credibility::Unlikely).on("2024-03-21"));
-    assert_eq!(case.confirmed(), S::DetentionRegistered);
-    case.record(verified(second, Credibility::Confirmed).on("2024-03-21"));
-    case.record(resolved(dispute).on("2024-03-21"));
+    // until the one date is lowered and the dispute with it is over,
+    let mut lowered = case.clone();
+    lowered.record(verified(twelfth, Credibility::Unlikely).on("2024-03-21"));
+    assert_eq!(lowered.confirmed(), S::DetentionReleased);
+    assert_eq!(lowered.contested(), []);
+
+    // or the dispute is resolved, both accounts kept.
+    case.record(resolved(fourteenth).on("2024-03-21"));
     assert_eq!(case.confirmed(), S::DetentionReleased);
     assert_eq!(case.reported(), S::DetentionReleased);
     assert_eq!(case.contested(), []);
-    assert_eq!(case.state.facts().len(), 8);
+    assert_eq!(case.state.facts().len(), 5);
 }
 
 /// Case 7.

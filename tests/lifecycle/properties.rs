@@ -120,6 +120,15 @@ proptest! {
     }
 
     #[test]
+    fn what_fits_in_its_order_of_occurrence_is_taken_at_once_in_any_order(
+        kind in 0..LIFECYCLES.len(),
+        choices in prop::collection::vec((any::<Index>(), any::<Index>()), 1..16),
+        arrival in Just(()).prop_perturb(|(), mut random| random.next_u64()),
+    ) {
+        taken_at_once_alike(LIFECYCLES[kind], &choices, arrival);
+    }
+
+    #[test]
     fn folding_takes_any_record(records in prop::collection::vec(any_record(), 1..30)) {
         let mut case = CaseState::new(fresh_uuid());
         for (position, record) in (0..).zip(&records) {
@@ -509,13 +518,7 @@ fn arrivals_fold_alike(
         })
         .collect();
     let mut shuffled = events.clone();
-    let mut state = seed;
-    for index in (1..shuffled.len()).rev() {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        shuffled.swap(index, (state >> 33) as usize % (index + 1));
-    }
+    shuffle(&mut shuffled, seed);
     let mut ids: Vec<_> = events.iter().map(|event| event.event_id.clone()).collect();
     let amends: Vec<_> = amends
         .iter()
@@ -543,6 +546,40 @@ fn arrivals_fold_alike(
         (case.state.standing(), case.contested(), case.case().detail)
     };
     assert_eq!(folded(events), folded(shuffled));
+}
+
+fn shuffle(events: &mut [Event], mut state: u64) {
+    for index in (1..events.len()).rev() {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        events.swap(index, (state >> 33) as usize % (index + 1));
+    }
+}
+
+/// Confirmed events that are accepted one by one as they occurred, some of them further accounts of
+/// one happening, are accepted in one submission in any order behind the first, and end alike.
+fn taken_at_once_alike(lifecycle: &Lifecycle, choices: &[(Index, Index)], seed: u64) {
+    let mut in_order = TestCase::new();
+    let mut events: Vec<Event> = Vec::new();
+    for (day, (index, other)) in (0..).zip(choices) {
+        // Of two that come to mind the first that is allowed.
+        for index in [index, other] {
+            let event = event_of(index.get(&lifecycle.claims())).on_day(day);
+            if in_order.submit(event.clone()).is_ok() {
+                events.push(event);
+                break;
+            }
+        }
+    }
+    if let Some((_, rest)) = events.split_first_mut() {
+        shuffle(rest, seed);
+        let mut at_once = TestCase::new();
+        at_once.submit_together(events).unwrap();
+        assert_eq!(at_once.state.standing(), in_order.state.standing());
+        assert_eq!(at_once.contested(), in_order.contested());
+        assert_eq!(at_once.case().detail, in_order.case().detail);
+    }
 }
 
 #[test]
@@ -580,6 +617,7 @@ fn the_random_histories_reach_every_refusal_every_cause_and_every_event() {
     let reasons = [
         "CASE_CLOSED",
         "CLAUSE_NOT_FOUND",
+        "CLAUSE_STANDS",
         "CASE_KIND_MISMATCH",
         "CASE_NOT_CLOSED",
         "CASE_NOT_FOUND",

@@ -5,7 +5,7 @@ use casetrail::wire::v1::{
     case::Detail, event::Payload,
 };
 
-use super::case::{Telling, TestCase, alleged, confirmed, reopened, verified};
+use super::case::{Telling, TestCase, alleged, confirmed, corrected, reopened, verified};
 
 fn play(case: &mut TestCase, first_day: i32, events: &[E]) {
     for (day, event) in (first_day..).zip(events) {
@@ -172,6 +172,46 @@ fn a_clause_is_added_once_and_changed_only_where_it_is_there() {
     case.record(verified(signature, Credibility::Unlikely).on_day(3));
     // The clauses go with the signature that brought them.
     assert_eq!(agreement(&case), AgreementDetail::default());
+}
+
+#[test]
+fn corrections_and_raised_hearsay_name_clauses_that_are_there_as_well() {
+    let mut case = TestCase::new();
+    let signature = case.record(confirmed(E::AgreementSigned).on_day(1));
+    let second = case.record(clause_added("clause:2").on_day(2));
+    let change = case.record(due_date_changed("clause:2", "2025").on_day(3));
+    // A correction of a clause may keep its reference, and takes no other one's.
+    let same = corrected(second, clause_added("clause:2").on_day(2));
+    let second = case.record(same.on_day(9));
+    let refused = |event: Event, reason: &str, field: &str| {
+        let rejection = case.clone().refused(event.on_day(9));
+        assert_eq!(rejection.reason(), reason, "{rejection}");
+        assert_eq!(rejection.field(), Some(field));
+    };
+    let replacement = "event_corrected.replacement";
+    let event = corrected(second, clause_added("clause:1").on_day(2));
+    refused(event, "CLAUSE_STANDS", replacement);
+    let event = corrected(change, due_date_changed("clause:9", "2025").on_day(3));
+    refused(event, "CLAUSE_NOT_FOUND", replacement);
+    // The signature can't come to bring a clause that was added since.
+    let mut signed = confirmed(E::AgreementSigned).on_day(1);
+    if let Some(Payload::AgreementSigned(signed)) = &mut signed.payload {
+        "clause:2".clone_into(&mut signed.clauses[0].reference);
+    }
+    refused(corrected(signature, signed), "CLAUSE_STANDS", replacement);
+    // Hearsay of a clause is taken, and is not confirmed beside one of its reference.
+    let hearsay = clause_added("clause:1").held(Credibility::Likely);
+    let hearsay = case.record(hearsay.on_day(4));
+    let raised = verified(hearsay, Credibility::Confirmed).on_day(9);
+    let rejection = case.refused(raised);
+    assert_eq!(rejection.reason(), "CLAUSE_STANDS");
+    assert_eq!(
+        rejection.field(),
+        Some("verification_changed.target_event_id")
+    );
+    let references = agreement(&case).clauses.into_iter();
+    let references: Vec<_> = references.map(|clause| clause.reference).collect();
+    assert_eq!(references, ["clause:1", "clause:2"]);
 }
 
 #[test]

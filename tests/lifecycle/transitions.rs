@@ -67,6 +67,10 @@ fn check(lifecycle: &Lifecycle, status: CaseStatus, claim: &Claim) -> bool {
         accepted(&mut case, status, claim, row, event, &context);
         return true;
     }
+    if row.once && case.has(claim.event) {
+        told_again(&mut case, status, claim, row, event, &context);
+        return false;
+    }
     let rejection = case.refused(event);
     match &row.allowed {
         None => {
@@ -79,6 +83,26 @@ fn check(lifecycle: &Lifecycle, status: CaseStatus, claim: &Claim) -> bool {
         }
     }
     false
+}
+
+/// What happens once and is told of another day is kept, and disputed.
+fn told_again(
+    case: &mut TestCase,
+    status: CaseStatus,
+    claim: &Claim,
+    row: &Row,
+    event: casetrail::wire::v1::Event,
+    context: &str,
+) {
+    case.record(event);
+    let result = if row.brings().contains(&status) {
+        claim.status.unwrap()
+    } else {
+        status
+    };
+    assert_eq!(case.confirmed(), result, "{context}");
+    assert_eq!(case.reported(), result, "{context}");
+    assert_eq!(case.contested(), [ContestedCause::OpenDispute], "{context}");
 }
 
 fn accepted(
@@ -154,12 +178,14 @@ fn a_closed_case_takes_what_any_takes_and_nothing_else() {
                 case.record(confirmed(EventType::CaseClosed).on_day(LATER));
                 assert!(case.state.standing().closed);
                 let event = event_of(&claim).on_day(LATER + 1);
+                let told_before = row.once && case.has(claim.event);
                 match &row.allowed {
                     None => {
                         case.record(event);
                         assert_eq!(case.confirmed(), status);
                     }
-                    Some(allowed) if !allowed.contains(&status) => {
+                    // What happened once may be told again, if not after the closing.
+                    Some(allowed) if !allowed.contains(&status) && !told_before => {
                         assert_names(&case.refused(event), lifecycle, status, allowed);
                     }
                     Some(_) => {

@@ -1,6 +1,6 @@
 //! Consultation: a meeting that a plan of a year foresees between its parties.
 
-use super::{Allowed, NEW, Outcome, Row, rule as row};
+use super::{Allowed, NEW, Outcome, Row, once, rule as row};
 use crate::wire::v1::{CaseStatus, EventType as E};
 use Allowed::In;
 use CaseStatus::{
@@ -17,6 +17,6 @@ const ANY_OPEN: Allowed = In(&[Planned, Moved]);
 pub(super) static TABLE: [Row; 4] = [
     row(E::ConsultationPlanned, In(&[NEW]), To(Planned), "plan year, parties, date", "practice"),
     row(E::ConsultationMoved, ANY_OPEN, To(Moved), "date, reason code", "practice"),
-    row(E::ConsultationHeld, ANY_OPEN, To(Held), "minutes reference", "practice"),
-    row(E::ConsultationCancelled, ANY_OPEN, To(Cancelled), "reason code", "practice"),
+    once(row(E::ConsultationHeld, ANY_OPEN, To(Held), "minutes reference", "practice")),
+    once(row(E::ConsultationCancelled, ANY_OPEN, To(Cancelled), "reason code", "practice")),
 ];

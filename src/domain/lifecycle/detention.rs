@@ -1,7 +1,7 @@
 //! Detention: prisoners of war, hostages, civilian detainees. One lifecycle; the legal category is
 //! an assertion (GC III 4-5).
 
-use super::{Allowed, Guard, NEW, Outcome, Row, rule as row};
+use super::{Allowed, Guard, NEW, Outcome, Row, once, rule as row};
 use crate::wire::v1::{ArrivalDestination, CaseStatus, EventType as E};
 use Allowed::{Any, In};
 use CaseStatus::{
@@ -92,11 +92,11 @@ pub(super) static TABLE: [Row; 25] = [
     row(E::PersonNotPresented, In(&[HandoverScheduled, InTransfer]), To(ReleasePending), "reason code", "practice"),
     row(E::HandoverCancelled, In(&[HandoverScheduled, InTransfer]), To(ReleasePending), "reason code", "practice"),
     guarded(row(E::HandoverStarted, In(&[HandoverScheduled]), To(InTransfer), "operation, releasing body, receiving body", "neutral-intermediary practice"), Guard::WishesNotDeclined),
-    row(E::Released, BEFORE_RELEASE, To(Released), "mode", "CIHL 128"),
-    row(E::Arrived, In(&[Released, InTransfer]), AsSaid(&[Repatriated, ReturnedToResidence, AccommodatedElsewhere]), "destination, place", "GC III 118; GC IV 134-135"),
-    row(E::Escaped, BEFORE_RELEASE, To(Escaped), "", "GC III 91-93, 122"),
-    row(E::DiedInCustody, BEFORE_RELEASE, To(DiedInCustody), "place, certifying body", "GC III 120-121"),
-    row(E::AllegationDisproved, In(&[Alleged]), To(Unfounded), "evidence reference", "practice"),
+    once(row(E::Released, BEFORE_RELEASE, To(Released), "mode", "CIHL 128")),
+    once(row(E::Arrived, In(&[Released, InTransfer]), AsSaid(&[Repatriated, ReturnedToResidence, AccommodatedElsewhere]), "destination, place", "GC III 118; GC IV 134-135")),
+    once(row(E::Escaped, BEFORE_RELEASE, To(Escaped), "", "GC III 91-93, 122")),
+    once(row(E::DiedInCustody, BEFORE_RELEASE, To(DiedInCustody), "place, certifying body", "GC III 120-121")),
+    once(row(E::AllegationDisproved, In(&[Alleged]), To(Unfounded), "evidence reference", "practice")),
     row(E::AttestationIssued, RELEASED_AND_ENDS, Stays, "issuer", "ICRC practice"),
     row(E::FamilyContactRestored, Any, Stays, "channel", "practice"),
 ];

@@ -107,7 +107,8 @@ pub fn text(kind: CaseKind) -> String {
         .map(|status| marked(*status))
         .collect();
     let mut out = format!(
-        "{}: {}\n* marks an end.\n\n",
+        "{}: {}\n* marks an end. What happens once may be told by several confirmed events: all are \
+         kept, and those\nthat differ open a dispute.\n\n",
         kind_name(kind),
         names.join(", ")
     );
@@ -182,7 +183,7 @@ fn cells(row: &Row) -> [String; 5] {
         Guard::ReleaseHold => allowed.push_str("; release_hold"),
         Guard::WishesNotDeclined => allowed.push_str("; wishes on record and not declined"),
     }
-    let result = match row.result {
+    let mut result = match row.result {
         Outcome::Stays => String::new(),
         Outcome::To(to) => marked(to),
         Outcome::ToUnless(to, _) => format!("{}, unless further on already", marked(to)),
@@ -192,6 +193,9 @@ fn cells(row: &Row) -> [String; 5] {
         }
         Outcome::Contests => "contested".to_owned(),
     };
+    if row.once {
+        result.push_str("; once");
+    }
     [
         event_name(row.event).to_owned(),
         allowed,

@@ -1,7 +1,7 @@
 //! Inquiry: a tracing request, from the question to its answer. An answer that proves wrong (an
 //! identification revoked) reopens the inquiry by CaseReopened, which names the event that ended it.
 
-use super::{Allowed, NEW, Outcome, Row, rule as row};
+use super::{Allowed, NEW, Outcome, Row, once, rule as row};
 use crate::wire::v1::{CaseStatus, EventType as E};
 use Allowed::In;
 use CaseStatus::{
@@ -31,7 +31,7 @@ pub(super) static TABLE: [Row; 8] = [
     row(E::PotentialMatchFound, In(&[Open, Tracing]), To(PotentialMatch), "candidate case", "practice"),
     row(E::MatchVerified, In(&[PotentialMatch]), To(Verified), "basis", "practice"),
     row(E::MatchRejected, In(&[PotentialMatch, Verified]), To(Tracing), "basis", "practice"),
-    row(E::InquiryContactRestored, ANY_OPEN, To(ContactRestored), "channel", "GC IV 25-26"),
-    row(E::FateClarified, ANY_OPEN, To(FateClarified), "outcome, evidence reference", "AP I 32; CIHL 117; ICPPED 24"),
-    row(E::InquiryClosedUnresolved, ANY_OPEN, To(ClosedUnresolved), "reason", "practice"),
+    once(row(E::InquiryContactRestored, ANY_OPEN, To(ContactRestored), "channel", "GC IV 25-26")),
+    once(row(E::FateClarified, ANY_OPEN, To(FateClarified), "outcome, evidence reference", "AP I 32; CIHL 117; ICPPED 24")),
+    once(row(E::InquiryClosedUnresolved, ANY_OPEN, To(ClosedUnresolved), "reason", "practice")),
 ];

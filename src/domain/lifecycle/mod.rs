@@ -35,6 +35,9 @@ pub struct Row {
     pub result: Outcome,
     /// What must hold besides the status.
     pub guard: Guard,
+    /// Whether it happens once only, so that a further confirmed event of the type is a second
+    /// account of it (see `domain::accounts`).
+    pub once: bool,
     /// Its mandatory fields, for the documentation; `wire::validate` demands them.
     pub must: &'static str,
     /// The source of the rule.
@@ -54,8 +57,25 @@ const fn rule(
         allowed,
         result,
         guard: Guard::None,
+        once: false,
         must,
         basis,
+    }
+}
+
+/// The row of an event that happens once only.
+const fn once(row: Row) -> Row {
+    Row { once: true, ..row }
+}
+
+impl Row {
+    /// The statuses to which the event can bring a case.
+    pub fn brings(&self) -> &[CaseStatus] {
+        match &self.result {
+            Outcome::To(status) | Outcome::ToUnless(status, _) => std::slice::from_ref(status),
+            Outcome::AsSaid(statuses) => statuses,
+            Outcome::Stays | Outcome::Contests => &[],
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! must hold. That a return is voluntary only if it is free, informed and expressed is a rule of
 //! the payload, and `wire::validate` keeps it.
 
-use super::{Allowed, NEW, Outcome, Row, rule as row};
+use super::{Allowed, NEW, Outcome, Row, once, rule as row};
 use crate::wire::v1::{CaseStatus, EventType as E, IntentionOption};
 use Allowed::In;
 use CaseStatus::{
@@ -54,14 +54,14 @@ pub(super) static TABLE: [Row; 19] = [
     row(E::ReturnCancelled, In(&[Scheduled]), To(RegisteredForReturn), "reason code", "practice"),
     row(E::Departed, In(&[Scheduled]), To(InTransit), "movement, members", "practice"),
     row(E::TurnedBack, In(&[InTransit]), To(RegisteredForReturn), "place, reason code", "practice"),
-    row(E::ReturnArrived, In(&[InTransit]), To(Returned), "place, members", "practice"),
-    row(E::SpontaneousReturn, In(&[Displaced, Intending, RegisteredForReturn, Scheduled]), To(Returned), "place, members", "UNHCR organised / spontaneous"),
+    once(row(E::ReturnArrived, In(&[InTransit]), To(Returned), "place, members", "practice")),
+    once(row(E::SpontaneousReturn, In(&[Displaced, Intending, RegisteredForReturn, Scheduled]), To(Returned), "place, members", "UNHCR organised / spontaneous")),
     row(E::ReturnMonitored, In(&[Returned]), Stays, "criteria met", "returnee monitoring"),
-    row(E::ReDisplaced, In(&[Returned, SettledElsewhere]), To(ReDisplaced), "drivers", "practice"),
-    row(E::SolutionAssessed, In(&[Returned, LocallyIntegrating, SettledElsewhere]), To(SolutionAchieved), "method, criteria", "IASC framework"),
+    once(row(E::ReDisplaced, In(&[Returned, SettledElsewhere]), To(ReDisplaced), "drivers", "practice")),
+    once(row(E::SolutionAssessed, In(&[Returned, LocallyIntegrating, SettledElsewhere]), To(SolutionAchieved), "method, criteria", "IASC framework")),
     row(E::HouseholdSplit, ANY_OPEN, Stays, "members", "practice"),
-    row(E::ReturnWithdrawn, ANY_OPEN, To(Withdrawn), "reason code", "practice"),
-    row(E::LastMemberDied, ANY_OPEN, To(Deceased), "", "practice"),
+    once(row(E::ReturnWithdrawn, ANY_OPEN, To(Withdrawn), "reason code", "practice")),
+    once(row(E::LastMemberDied, ANY_OPEN, To(Deceased), "", "practice")),
 ];
 
 /// The status that a household's intention says.

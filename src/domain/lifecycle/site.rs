@@ -1,7 +1,7 @@
 //! Site: a place of recovery, from the report to the last find. A search that finds nothing closes
 //! the search, which is this case, and not the allegation, which is another one.
 
-use super::{Allowed, NEW, Outcome, Row, rule as row};
+use super::{Allowed, NEW, Outcome, Row, once, rule as row};
 use crate::wire::v1::{CaseStatus, EventType as E};
 use Allowed::In;
 use CaseStatus::{
@@ -38,6 +38,6 @@ pub(super) static TABLE: [Row; 11] = [
     row(E::RecoveryStarted, In(&[AccessGranted, Cleared, Surveyed]), To(InRecovery), "recovering team", "CIHL 112"),
     row(E::RecoverySuspended, In(&[InRecovery]), To(Suspended), "reason code", "practice"),
     row(E::RecoveryResumed, In(&[Suspended]), To(InRecovery), "recovering team", "practice"),
-    row(E::SiteExhausted, In(&[InRecovery]), To(Exhausted), "report reference", "practice"),
-    row(E::NoRemainsFound, In(&[Surveyed, InRecovery]), To(NoRemainsFound), "report reference", "practice"),
+    once(row(E::SiteExhausted, In(&[InRecovery]), To(Exhausted), "report reference", "practice")),
+    once(row(E::NoRemainsFound, In(&[Surveyed, InRecovery]), To(NoRemainsFound), "report reference", "practice")),
 ];
