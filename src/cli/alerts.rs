@@ -1,15 +1,17 @@
 //! `casetrail alerts`: what rules over cases and days point out, now, as known then, or as it comes.
 
+use std::ops::ControlFlow;
+
 use clap::Args;
-use tonic::Status;
+use tonic::{Response, Status, Streaming};
 
 use super::as_of::{as_of, known_at, true_at};
-use super::connection::{Connection, ServerArguments, backoff};
-use super::failure::{Failure, cause_of};
+use super::connection::{Connection, ServerArguments};
+use super::failure::Failure;
 use super::filter::FilterArguments;
+use super::follow::{Resumable, follow};
 use super::names;
 use super::output::{Output, Table, note};
-use super::watch::is_lost;
 use crate::wire::day::Day;
 use crate::wire::json::from_json;
 use crate::wire::v1::as_of::KnownAt;
@@ -68,7 +70,7 @@ pub(super) async fn run(arguments: &AlertsArguments) -> Result<(), Failure> {
         return list(arguments, &connection).await;
     }
     tokio::select! {
-        ended = follow(arguments, &connection) => ended,
+        ended = watch(arguments, &connection) => ended,
         _ = tokio::signal::ctrl_c() => Ok(()),
     }
 }
@@ -113,62 +115,43 @@ async fn list(arguments: &AlertsArguments, connection: &Connection) -> Result<()
     output.flush()
 }
 
-/// Watches, and resumes where the connection was lost.
-async fn follow(arguments: &AlertsArguments, connection: &Connection) -> Result<(), Failure> {
-    let mut request = WatchAlertsRequest {
+/// Tells what is raised and cleared.
+async fn watch(arguments: &AlertsArguments, connection: &Connection) -> Result<(), Failure> {
+    let request = WatchAlertsRequest {
         cursor: arguments.resume.clone(),
         filter: Some(arguments.filter.filter()),
         rules: arguments.rules.clone(),
     };
     let mut output = Output::stdout();
-    let (mut answered, mut attempt) = (false, 0);
-    loop {
-        let mut received = false;
-        let show = |response: &WatchAlertsResponse| {
-            received = true;
-            if arguments.json {
-                output.json(response)?;
-            } else if let Some(line) = line(response) {
-                output.line(&line)?;
-            }
-            output.flush()
-        };
-        let status = watch_once(connection, &mut request, show).await?;
-        answered = answered || received;
-        if !answered || !is_lost(&status) {
-            return Err(connection.failure(&status));
+    let show = |response: &WatchAlertsResponse| {
+        if arguments.json {
+            output.json(response)?;
+        } else if let Some(line) = line(response) {
+            output.line(&line)?;
         }
-        if received {
-            attempt = 0;
-            note(&format!(
-                "-- connection lost ({}); resuming",
-                cause_of(&status)
-            ));
-        }
-        attempt += 1;
-        tokio::time::sleep(backoff(attempt)).await;
-    }
+        output.flush()?;
+        Ok(ControlFlow::Continue(()))
+    };
+    follow(connection, request, show, note).await
 }
 
-/// Watches until the stream ends, and tells how; keeps in `request` with what to go on.
-async fn watch_once(
-    connection: &Connection,
-    request: &mut WatchAlertsRequest,
-    mut show: impl FnMut(&WatchAlertsResponse) -> Result<(), Failure>,
-) -> Result<Status, Failure> {
-    let mut responses = match connection.monitor().watch_alerts(request.clone()).await {
-        Ok(responses) => responses.into_inner(),
-        Err(status) => return Ok(status),
-    };
-    loop {
-        match responses.message().await {
-            Ok(Some(response)) => {
-                request.cursor.clone_from(&response.cursor);
-                show(&response)?;
-            }
-            Ok(None) => return Ok(Status::unavailable("the server ended the stream")),
-            Err(status) => return Ok(status),
-        }
+impl Resumable for WatchAlertsRequest {
+    type Answer = WatchAlertsResponse;
+
+    async fn open(
+        &self,
+        connection: &Connection,
+    ) -> Result<Streaming<WatchAlertsResponse>, Status> {
+        let answers = connection.monitor().watch_alerts(self.clone()).await;
+        answers.map(Response::into_inner)
+    }
+
+    fn received(&mut self, answer: &WatchAlertsResponse) {
+        self.cursor.clone_from(&answer.cursor);
+    }
+
+    fn resumes(&self) -> String {
+        String::new()
     }
 }
 

@@ -17,6 +17,7 @@ mod demo;
 mod diff;
 mod failure;
 mod filter;
+mod follow;
 mod get;
 mod history;
 mod lifecycle;

@@ -6,11 +6,12 @@
 use std::ops::ControlFlow;
 
 use clap::Args;
-use tonic::Status;
+use tonic::{Response, Status, Streaming};
 
-use super::connection::{Connection, ServerArguments, backoff};
-use super::failure::{Failure, cause_of, is_lost_connection};
+use super::connection::{Connection, ServerArguments};
+use super::failure::Failure;
 use super::filter::FilterArguments;
+use super::follow::{Resumable, follow};
 use super::names;
 use super::output::{Output, note};
 use crate::wire::v1::watch_status_request::Start;
@@ -86,84 +87,33 @@ pub(super) async fn run(arguments: &WatchArguments) -> Result<(), Failure> {
     }
 }
 
-/// Watches until `show` breaks, and resumes where the connection was lost; `lost` is told of that.
-///
-/// # Errors
-/// `Refused` by the server, what `show` fails with, and `NoConnection` where the first attempt to
-/// watch finds nobody.
-pub(super) async fn follow(
-    connection: &Connection,
-    mut request: WatchStatusRequest,
-    mut show: impl FnMut(&WatchStatusResponse) -> Result<ControlFlow<()>, Failure>,
-    mut lost: impl FnMut(&str),
-) -> Result<(), Failure> {
-    let mut answered = false;
-    let mut attempt = 0;
-    loop {
-        let mut received = false;
-        let ended = watch_once(connection, &mut request, |response| {
-            received = true;
-            show(response)
-        });
-        let status = match ended.await? {
-            ControlFlow::Break(()) => return Ok(()),
-            ControlFlow::Continue(status) => status,
-        };
-        answered = answered || received;
-        if !answered || !is_lost(&status) {
-            return Err(connection.failure(&status));
-        }
-        if received {
-            attempt = 0;
-            let from = match request.start {
-                Some(Start::FromPosition(position)) => format!("from position {position}"),
-                _ => "with a new snapshot".to_owned(),
-            };
-            lost(&format!(
-                "-- connection lost ({}); resuming {from}",
-                cause_of(&status)
-            ));
-        }
-        attempt += 1;
-        tokio::time::sleep(backoff(attempt)).await;
-    }
-}
+impl Resumable for WatchStatusRequest {
+    type Answer = WatchStatusResponse;
 
-/// Watches until `show` breaks or the stream ends; keeps in `request` from where to go on.
-async fn watch_once(
-    connection: &Connection,
-    request: &mut WatchStatusRequest,
-    mut show: impl FnMut(&WatchStatusResponse) -> Result<ControlFlow<()>, Failure>,
-) -> Result<ControlFlow<(), Status>, Failure> {
-    let mut responses = match connection.monitor().watch_status(request.clone()).await {
-        Ok(responses) => responses.into_inner(),
-        Err(status) => return Ok(ControlFlow::Continue(status)),
-    };
-    loop {
-        let response = match responses.message().await {
-            Ok(Some(response)) => response,
-            Ok(None) => {
-                let status = Status::unavailable("the server ended the stream");
-                return Ok(ControlFlow::Continue(status));
-            }
-            Err(status) => return Ok(ControlFlow::Continue(status)),
-        };
+    async fn open(
+        &self,
+        connection: &Connection,
+    ) -> Result<Streaming<WatchStatusResponse>, Status> {
+        let answers = connection.monitor().watch_status(self.clone()).await;
+        answers.map(Response::into_inner)
+    }
+
+    fn received(&mut self, answer: &WatchStatusResponse) {
         // A snapshot that was cut off can't be continued: it begins anew.
-        let in_snapshot = matches!(response.item, Some(Item::CaseSnapshot(_)))
-            || (matches!(request.start, Some(Start::Snapshot(_)))
-                && !matches!(response.item, Some(Item::SnapshotEnd(_))));
+        let in_snapshot = matches!(answer.item, Some(Item::CaseSnapshot(_)))
+            || (matches!(self.start, Some(Start::Snapshot(_)))
+                && !matches!(answer.item, Some(Item::SnapshotEnd(_))));
         if !in_snapshot {
-            request.start = Some(Start::FromPosition(response.next_position));
-        }
-        if show(&response)?.is_break() {
-            return Ok(ControlFlow::Break(()));
+            self.start = Some(Start::FromPosition(answer.next_position));
         }
     }
-}
 
-/// A server that shuts down says UNAVAILABLE with a reason; it is worth waiting for all the same.
-pub(super) fn is_lost(status: &Status) -> bool {
-    is_lost_connection(status) || status.code() == tonic::Code::Unavailable
+    fn resumes(&self) -> String {
+        match self.start {
+            Some(Start::FromPosition(position)) => format!("from position {position}"),
+            _ => "with a new snapshot".to_owned(),
+        }
+    }
 }
 
 /// An answer in one line; none where it only tells that the server is alive.

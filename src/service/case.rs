@@ -1,7 +1,6 @@
 //! CaseService: submissions in, cases and their history out.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use prost::Message;
@@ -12,10 +11,11 @@ use uuid::Uuid;
 use super::Shared;
 use super::as_of::{self, Time};
 use super::call::{PAGE_BYTES_MAX, answer, blocking, recorder, refuse, violation};
+use super::coverage::{self, Agreement};
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
 use super::submit_stream;
-use super::{compare, coverage, history};
+use super::{compare, history};
 use crate::domain::{CaseState, Ties};
 use crate::view::CaseList;
 use crate::wire::limits::PAGE_SIZE_MAX;
@@ -109,16 +109,7 @@ impl CaseService for Cases {
             let (agreement, _) =
                 Agreement::find(&shared, &request.agreement_case_id, request.as_of).await?;
             let cases_max = if request.with_cases { PAGE_SIZE_MAX } else { 0 };
-            blocking(move || {
-                let Agreement {
-                    cases,
-                    time,
-                    known,
-                    put,
-                } = &agreement;
-                coverage::count(cases, *time, known, put, cases_max)
-            })
-            .await
+            blocking(move || coverage::count(&agreement, cases_max)).await
         })
         .await
     }
@@ -135,13 +126,7 @@ impl CaseService for Cases {
                 Agreement::find(&shared, &request.agreement_case_id, request.as_of).await?;
             blocking(move || {
                 let day = as_of::day_of(&shared, &as_of)?;
-                let Agreement {
-                    cases,
-                    time,
-                    known,
-                    put,
-                } = &agreement;
-                Ok(coverage::progress(cases, *time, known, put, &months, day))
+                Ok(coverage::progress(&agreement, &months, day))
             })
             .await?
         })
@@ -237,15 +222,6 @@ impl Cases {
         }
         ties
     }
-}
-
-/// An agreement as it was known at a time, with what it takes to find the cases under its clauses.
-struct Agreement {
-    cases: CaseList,
-    time: Time,
-    known: CaseState,
-    /// The cases that were ever put under one of its clauses one by one.
-    put: HashSet<Uuid>,
 }
 
 impl Agreement {

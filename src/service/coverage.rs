@@ -23,25 +23,26 @@ use crate::wire::validate::Month;
 /// The cases that a merge leads through at most: a chain that is longer is no chain but a ring.
 const MERGES_MAX: usize = 16;
 
-/// The cases under the clauses of an agreement, as known at a time.
+/// An agreement as it was known at a time, with what it takes to find the cases under its clauses.
+pub(super) struct Agreement {
+    pub(super) cases: CaseList,
+    pub(super) time: Time,
+    pub(super) known: CaseState,
+    /// The cases that were ever put under one of its clauses one by one.
+    pub(super) put: HashSet<Uuid>,
+}
+
+/// The cases under the clauses of an agreement.
 struct UnderClauses<'a> {
-    cases: &'a CaseList,
-    time: Time,
+    agreement: &'a Agreement,
     clauses: Vec<Clause>,
     /// For each clause, in their order.
     under: Vec<BTreeSet<Uuid>>,
 }
 
-/// Counts the cases under each clause of `agreement`. `put` are those that were ever put under one of
-/// them one by one; `cases_max` is how many cases are named for each clause.
-pub(super) fn count(
-    cases: &CaseList,
-    time: Time,
-    agreement: &CaseState,
-    put: &HashSet<Uuid>,
-    cases_max: usize,
-) -> GetAgreementCoverageResponse {
-    let found = UnderClauses::find(cases, time, agreement, put);
+/// Counts the cases under each clause; `cases_max` is how many cases are named for each.
+pub(super) fn count(agreement: &Agreement, cases_max: usize) -> GetAgreementCoverageResponse {
+    let found = UnderClauses::find(agreement);
     let mut clauses: Vec<_> = found.clauses.iter().cloned().map(coverage_of).collect();
     found.for_each(|index, case| {
         if let Some(clause) = clauses.get_mut(index) {
@@ -49,7 +50,7 @@ pub(super) fn count(
         }
     });
     GetAgreementCoverageResponse {
-        position: time.position,
+        position: agreement.time.position,
         clauses,
     }
 }
@@ -57,14 +58,11 @@ pub(super) fn count(
 /// Counts in how many cases the duty was met by the end of each month, and by the due date. Whether
 /// that has passed is judged on `day`.
 pub(super) fn progress(
-    cases: &CaseList,
-    time: Time,
-    agreement: &CaseState,
-    put: &HashSet<Uuid>,
+    agreement: &Agreement,
     months: &[Month],
     day: Day,
 ) -> GetAgreementProgressResponse {
-    let found = UnderClauses::find(cases, time, agreement, put);
+    let found = UnderClauses::find(agreement);
     let mut clauses: Vec<_> = found
         .clauses
         .iter()
@@ -77,26 +75,26 @@ pub(super) fn progress(
         }
     });
     GetAgreementProgressResponse {
-        position: time.position,
+        position: agreement.time.position,
         day: day.to_string(),
         clauses,
     }
 }
 
 impl<'a> UnderClauses<'a> {
-    fn find(cases: &'a CaseList, time: Time, agreement: &CaseState, put: &HashSet<Uuid>) -> Self {
-        let agreement_id = agreement.case_id().to_string();
-        let detail = match agreement.detail() {
+    fn find(agreement: &'a Agreement) -> Self {
+        let agreement_id = agreement.known.case_id().to_string();
+        let detail = match agreement.known.detail() {
             Some(Detail::AgreementDetail(detail)) => detail,
             _ => AgreementDetail::default(),
         };
         let mut under: Vec<BTreeSet<Uuid>> = vec![BTreeSet::new(); detail.clauses.len()];
         let mut merged: HashMap<Uuid, Uuid> = HashMap::new();
-        for case in known(cases, time) {
+        for case in agreement.known_cases() {
             if let Ok(survivor) = Uuid::try_parse(&case.merged_into()) {
                 merged.insert(case.case_id(), survivor);
             }
-            let coverages = if put.contains(&case.case_id()) {
+            let coverages = if agreement.put.contains(&case.case_id()) {
                 Ties::of(&case).coverages()
             } else {
                 Vec::new()
@@ -114,8 +112,7 @@ impl<'a> UnderClauses<'a> {
             *under = under.iter().map(|case| survivor(&merged, *case)).collect();
         }
         Self {
-            cases,
-            time,
+            agreement,
             clauses: detail.clauses,
             under,
         }
@@ -123,7 +120,7 @@ impl<'a> UnderClauses<'a> {
 
     /// Tells each case under each clause, by the clause's index.
     fn for_each(&self, mut tell: impl FnMut(usize, &CaseState)) {
-        for case in known(self.cases, self.time) {
+        for case in self.agreement.known_cases() {
             for (index, under) in self.under.iter().enumerate() {
                 if under.contains(&case.case_id()) {
                     tell(index, &case);
@@ -133,10 +130,14 @@ impl<'a> UnderClauses<'a> {
     }
 }
 
-fn known(cases: &CaseList, time: Time) -> impl Iterator<Item = Cow<'_, CaseState>> {
-    let first = move |case: &&Arc<CaseState>| case.first_position() < Some(time.position);
-    let known = cases.iter().take_while(first);
-    known.filter_map(move |case| time.known(case))
+impl Agreement {
+    /// All cases that were known at the time, as they were known.
+    fn known_cases(&self) -> impl Iterator<Item = Cow<'_, CaseState>> {
+        let time = self.time;
+        let first = move |case: &&Arc<CaseState>| case.first_position() < Some(time.position);
+        let known = self.cases.iter().take_while(first);
+        known.filter_map(move |case| time.known(case))
+    }
 }
 
 fn progress_of(clause: Clause, months: &[Month]) -> ClauseProgress {

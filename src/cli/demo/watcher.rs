@@ -8,8 +8,9 @@ use tokio::task::JoinHandle;
 
 use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
+use crate::cli::follow::follow;
 use crate::cli::output::Output;
-use crate::cli::watch::{follow, line};
+use crate::cli::watch::line;
 use crate::wire::v1::watch_status_request::Start;
 use crate::wire::v1::watch_status_response::Item;
 use crate::wire::v1::{StatusChange, WatchStatusRequest, WatchStatusResponse};
