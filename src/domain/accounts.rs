@@ -19,13 +19,35 @@ use super::fact::{Effect, Fact, FactIndex, TextPlace};
 use super::fold::Footing;
 use super::lifecycle;
 use super::packed::PackedFacts;
-use crate::wire::v1::{Credibility, EventType};
+use crate::wire::edtf::Day;
+use crate::wire::v1::{CaseStatus, Credibility, EventType};
 
 /// The accounts that a fold has met so far.
 pub(super) struct Accounts<'a> {
     texts: &'a PackedFacts,
-    of: BTreeMap<EventType, Vec<Fact>>,
+    told: BTreeMap<EventType, Told<'a>>,
     differing: BTreeSet<FactIndex>,
+}
+
+/// What the accounts of one happening have told so far: enough to say whether a further one differs
+/// from any of them.
+#[derive(Default)]
+struct Told<'a> {
+    /// The earliest of their latest days, and the latest of their earliest ones.
+    days: Option<(Day, Day)>,
+    result: Said<Option<CaseStatus>>,
+    district: Said<&'a str>,
+    label: Said<&'a str>,
+    members: Said<u32>,
+}
+
+/// What was said of one thing.
+#[derive(Default)]
+enum Said<T> {
+    #[default]
+    Nothing,
+    Always(T),
+    DifferentThings,
 }
 
 impl<'a> Accounts<'a> {
@@ -33,7 +55,7 @@ impl<'a> Accounts<'a> {
     pub(super) fn new(texts: &'a PackedFacts) -> Self {
         Self {
             texts,
-            of: BTreeMap::new(),
+            told: BTreeMap::new(),
             differing: BTreeSet::new(),
         }
     }
@@ -50,14 +72,13 @@ impl<'a> Accounts<'a> {
         if !once || credibility != Credibility::Confirmed {
             return;
         }
-        let accounts = self.of.entry(fact.event_type).or_default();
+        let told = self.told.entry(fact.event_type).or_default();
         if footing != Footing::Again {
-            accounts.clear();
+            *told = Told::default();
         }
-        if accounts.iter().any(|it| differ(it, fact, self.texts)) {
+        if told.differs(fact, self.texts) {
             self.differing.insert(index);
         }
-        accounts.push(*fact);
     }
 
     /// The accounts that differ from one before them.
@@ -66,16 +87,39 @@ impl<'a> Accounts<'a> {
     }
 }
 
-fn differ(one: &Fact, other: &Fact, texts: &PackedFacts) -> bool {
-    let differ =
-        |one: TextPlace, other: TextPlace| texts.text(Some(one)) != texts.text(Some(other));
-    let have_no_day_in_common = one.day < other.earliest || other.day < one.earliest;
-    have_no_day_in_common
-        || one.claim != other.claim
-        || matches!((one.district, other.district), (Some(one), Some(other)) if differ(one, other))
-        || match (one.effect, other.effect) {
-            (Effect::MembersReturned(one), Effect::MembersReturned(other)) => one != other,
-            (Effect::Label(one), Effect::Label(other)) => differ(one, other),
-            _ => false,
+impl<'a> Told<'a> {
+    /// Takes an account in, and tells whether it differs from one before it.
+    fn differs(&mut self, fact: &Fact, texts: &'a PackedFacts) -> bool {
+        let text = |place: TextPlace| texts.text(Some(place));
+        let (label, members) = match fact.effect {
+            Effect::Label(label) => (Some(text(label)), None),
+            Effect::MembersReturned(members) => (None, Some(members)),
+            _ => (None, None),
+        };
+        let (first, last) = self.days.unwrap_or((fact.day, fact.earliest));
+        self.days = Some((first.min(fact.day), last.max(fact.earliest)));
+        let has_a_day_of_its_own = fact.earliest > first || fact.day < last;
+        // Each takes in what the account says, whatever the others find.
+        let differ = [
+            has_a_day_of_its_own,
+            self.result.differs(Some(fact.claim)),
+            self.district.differs(fact.district.map(text)),
+            self.label.differs(label),
+            self.members.differs(members),
+        ];
+        differ.contains(&true)
+    }
+}
+
+impl<T: PartialEq> Said<T> {
+    /// Takes in what an account says, and tells whether something else was said before.
+    fn differs(&mut self, said: Option<T>) -> bool {
+        let Some(said) = said else { return false };
+        match self {
+            Self::Nothing => *self = Self::Always(said),
+            Self::Always(known) if *known != said => *self = Self::DifferentThings,
+            Self::Always(_) | Self::DifferentThings => {}
         }
+        matches!(self, Self::DifferentThings)
+    }
 }

@@ -52,15 +52,12 @@ impl CaseState {
     /// # Errors
     /// The rejection names the status where the event would stand and those that would allow it.
     pub fn decide(&self, event: &ValidEvent, recorded_on: Day) -> Result<(), Rejection> {
-        match self.decide_among(event, recorded_on)? {
-            Some(out_of_place) => Err(out_of_place),
-            None => Ok(()),
-        }
+        self.decide_among(event, recorded_on, true).map(|_| ())
     }
 
-    /// [`CaseState::decide`] for an event that comes with others of its submission: where nothing but
-    /// its place in the order of occurrence speaks against a confirmed event, that is what is
-    /// returned, since the others may yet make room for it.
+    /// [`CaseState::decide`] for an event that may come with others of its submission: where it is
+    /// not alone, and nothing but its place in the order of occurrence speaks against a confirmed
+    /// event, that is what is returned, since the others may yet make room for it.
     ///
     /// # Errors
     /// Whatever speaks against it besides.
@@ -68,6 +65,7 @@ impl CaseState {
         &self,
         event: &ValidEvent,
         recorded_on: Day,
+        is_alone: bool,
     ) -> Result<Option<Rejection>, Rejection> {
         let event_type = event.event_type();
         let candidate = fact_of(
@@ -120,22 +118,16 @@ impl CaseState {
                 target: target_of(event),
             }),
             _ => match self.decide_in_place(kind, &candidate) {
-                Err(rejection) if candidate.credibility == Credibility::Confirmed => {
+                Err(rejection) if !is_alone && candidate.credibility == Credibility::Confirmed => {
                     out_of_place = Some(rejection);
                     Ok(())
                 }
                 decided => decided,
             },
         }?;
-        // What is out of place is told first, where it comes alone.
-        let besides = self
-            .decide_matter(event, None)
-            .and_then(|()| self.decide_tie(event));
-        match (out_of_place, besides) {
-            (out_of_place, Ok(())) => Ok(out_of_place),
-            (Some(out_of_place), Err(_)) => Err(out_of_place),
-            (None, Err(rejection)) => Err(rejection),
-        }
+        self.decide_matter(event, None)?;
+        self.decide_tie(event)?;
+        Ok(out_of_place)
     }
 
     /// Anything that counts can be retracted, but for one end of what two cases hold: that is undone
@@ -174,7 +166,7 @@ impl CaseState {
             place,
             (self.next_index(), *candidate, candidate.credibility),
         );
-        self.decide_sequence(kind, self.next_index(), candidate.event_type, &order)
+        self.decide_sequence(kind, self.next_index(), candidate.event_type, &order, true)
     }
 
     /// Whether a replacement is allowed in its place. Where its target was not, it need not be.
@@ -262,7 +254,7 @@ impl CaseState {
                 *credibility = Credibility::Confirmed;
             }
         }
-        self.decide_sequence(self.kind(), target, fact.event_type, &order)?;
+        self.decide_sequence(self.kind(), target, fact.event_type, &order, false)?;
         self.decide_raised_matter(&fact)
     }
 
@@ -304,23 +296,24 @@ impl CaseState {
     }
 
     /// Whether the lifecycle allows `candidate` in this sequence, and still allows every confirmed
-    /// fact that it allowed before.
+    /// fact that it allowed before. `is_late` says that the candidate is what arrives.
     fn decide_sequence(
         &self,
         kind: CaseKind,
         candidate: FactIndex,
         event: EventType,
         order: &[Placed],
+        is_late: bool,
     ) -> Result<(), Rejection> {
         let broken: BTreeSet<_> = self.breaks().iter().collect();
         let mut image = Image::default();
         for (index, fact, credibility) in order {
             if let Some(obstacle) = image.obstacle(kind, fact, *credibility) {
                 if *index == candidate {
-                    return Err(rejection(&image, kind, event, obstacle, true));
+                    return Err(rejection(&image, kind, event, obstacle, is_late));
                 }
                 if *credibility == Credibility::Confirmed && !broken.contains(index) {
-                    return Err(broken_by(event, &image, kind, fact));
+                    return Err(broken_by(event, &image, kind, fact, is_late));
                 }
             }
             // What breaks the sequence now broke it before, or is told above.
@@ -336,6 +329,7 @@ pub(super) fn broken_by(
     image: &Image,
     kind: CaseKind,
     broken: &Fact,
+    is_late: bool,
 ) -> Rejection {
     Rejection::SequenceBroken {
         event,
@@ -343,6 +337,7 @@ pub(super) fn broken_by(
         broken_position: broken.position,
         status: image.confirmed,
         allowed: allowed_statuses(kind, broken.event_type),
+        is_late,
     }
 }
 

@@ -173,12 +173,10 @@ impl Image {
         credibility: Credibility,
     ) -> Footing {
         let confirmed = credibility == Credibility::Confirmed;
-        let footing = if confirmed && self.obstacle(kind, fact, credibility).is_some() {
-            Footing::Breaks
-        } else if confirmed && self.takes_again(kind, fact) {
-            Footing::Again
-        } else {
-            Footing::Fits
+        let footing = match self.stand(kind, fact, credibility) {
+            Ok(footing) => footing,
+            Err(_) if confirmed => Footing::Breaks,
+            Err(_) => Footing::Fits,
         };
         if fact.effect == Effect::Close {
             self.closed_by = number_of(index);
@@ -194,44 +192,60 @@ impl Image {
         footing
     }
 
-    /// Whether a confirmed fact that comes next is a further account of what a confirmed fact before
-    /// it told: it happens once only, and the status does not allow it a second time.
-    pub(super) fn takes_again(&self, kind: CaseKind, fact: &Fact) -> bool {
-        row_in(kind, fact.event_type)
-            .is_some_and(|row| row.once && self.told_once.has(kind, row) && !self.is_allowed(row))
-    }
-
-    fn is_allowed(&self, row: &Row) -> bool {
-        row.allowed.contains(self.confirmed) || (self.by_hearsay && row.allowed.contains(NEW))
-    }
-
     /// Why a fact is not allowed as the next one; none where it is.
-    ///
-    /// A confirmed fact must be allowed by its row; an allegation is accepted wherever the case is
-    /// open. That the case exists is for the decision to see to.
     pub(super) fn obstacle(
         &self,
         kind: CaseKind,
         fact: &Fact,
         credibility: Credibility,
     ) -> Option<Obstacle> {
-        let closed = self.closed_by.is_some().then_some(Obstacle::Closed);
+        self.stand(kind, fact, credibility).err()
+    }
+
+    /// How a fact stands as the next one, or why it is not allowed.
+    ///
+    /// A confirmed fact must be allowed by its row, or be a further account of what a confirmed fact
+    /// before it told: something that happens once only, in a status that does not allow it a second
+    /// time. An allegation is accepted wherever the case is open. That the case exists is for the
+    /// decision to see to.
+    pub(super) fn stand(
+        &self,
+        kind: CaseKind,
+        fact: &Fact,
+        credibility: Credibility,
+    ) -> Result<Footing, Obstacle> {
+        let closed = self.closed_by.map_or(Ok(()), |_| Err(Obstacle::Closed));
         if fact.effect == Effect::Close {
-            return closed.or(lifecycle::is_end(self.confirmed).then_some(Obstacle::Status));
+            closed?;
+            return if lifecycle::is_end(self.confirmed) {
+                Err(Obstacle::Status)
+            } else {
+                Ok(Footing::Fits)
+            };
         }
-        let row = row_in(kind, fact.event_type)?;
-        if row.allowed == Allowed::Any {
-            return None;
-        }
-        let allowed = self.is_allowed(row);
+        let Some(row) = row_in(kind, fact.event_type).filter(|row| row.allowed != Allowed::Any)
+        else {
+            return Ok(Footing::Fits);
+        };
+        let allowed =
+            row.allowed.contains(self.confirmed) || (self.by_hearsay && row.allowed.contains(NEW));
         if credibility != Credibility::Confirmed {
-            let ended = lifecycle::is_end(self.confirmed) && !allowed;
-            return closed.or(ended.then_some(Obstacle::Status));
+            closed?;
+            return if lifecycle::is_end(self.confirmed) && !allowed {
+                Err(Obstacle::Status)
+            } else {
+                Ok(Footing::Fits)
+            };
         }
-        if !allowed && !self.takes_again(kind, fact) {
-            return Some(Obstacle::Status);
-        }
-        closed.or_else(|| self.guard(row.guard))
+        let footing = if allowed {
+            Footing::Fits
+        } else if row.once && self.told_once.has(kind, row) {
+            Footing::Again
+        } else {
+            return Err(Obstacle::Status);
+        };
+        closed?;
+        self.guard(row.guard).map_or(Ok(footing), Err)
     }
 
     fn guard(&self, guard: Guard) -> Option<Obstacle> {
@@ -382,12 +396,9 @@ impl OnceSet {
                 .iter()
                 .position(|it| *it == status)
         };
+        let now = place(status);
         let later = Self::bits(kind)
-            .filter(|(_, row)| {
-                row.brings()
-                    .iter()
-                    .all(|brought| place(*brought) > place(status))
-            })
+            .filter(|(_, row)| row.brings().iter().all(|brought| place(*brought) > now))
             .fold(0, |set, (bit, _)| set | bit);
         Self(self.0 & !later)
     }

@@ -120,7 +120,7 @@ impl Folded {
     pub(super) fn takes_as_next(&self, kind: CaseKind, fact: &Fact) -> bool {
         !fact.concerns_others()
             && self.is_last_in_order(fact.day)
-            && !self.image.takes_again(kind, fact)
+            && self.image.stand(kind, fact, fact.credibility) != Ok(Footing::Again)
     }
 
     /// Takes such a fact.

@@ -54,6 +54,8 @@ pub enum Rejection {
         status: CaseStatus,
         /// Statuses that allow the recorded event.
         allowed: &'static [CaseStatus],
+        /// Whether the event itself arrives late; not so where another's credibility is raised.
+        is_late: bool,
     },
     /// A handover needs the person's wishes on record.
     WishesMissing,
@@ -261,11 +263,13 @@ impl Rejection {
     /// for other refusals.
     pub fn options(&self) -> &'static [&'static str] {
         match self {
-            Self::SequenceBroken { .. } | Self::NotAllowed { is_late: true, .. } => &[
-                "SUBMIT_TOGETHER",
-                "CORRECT_OR_RETRACT",
-                "RECORD_AS_ALLEGATION",
-            ],
+            Self::SequenceBroken { is_late: true, .. } | Self::NotAllowed { is_late: true, .. } => {
+                &[
+                    "SUBMIT_TOGETHER",
+                    "CORRECT_OR_RETRACT",
+                    "RECORD_AS_ALLEGATION",
+                ]
+            }
             _ => &[],
         }
     }
@@ -319,14 +323,16 @@ impl fmt::Display for Rejection {
                 broken_position,
                 status,
                 allowed,
+                is_late,
             } => write!(
                 f,
                 "{} is not allowed where it occurred: {} at position {broken_position}, which \
-                 follows it, would then stand in status {} and is allowed in {}{OPTIONS}",
+                 follows it, would then stand in status {} and is allowed in {}{}",
                 name(*event),
                 name(*broken_event),
                 status_name(*status),
-                status_names(allowed)
+                status_names(allowed),
+                if *is_late { OPTIONS } else { "" }
             ),
             Self::WishesMissing => write!(
                 f,

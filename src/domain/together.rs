@@ -6,7 +6,9 @@
 //! whatever order, each would break the sequence. So a confirmed event with nothing against it but its
 //! place waits for the others, and once all are taken in every confirmed event of the case must stand
 //! where the lifecycle allows it, but for those that stood out of place before, and those that a
-//! correction or a retraction of the same submission left without ground.
+//! correction or a retraction of the same submission left without ground. What concerns the record
+//! (corrections, verifications, disputes, closings) and what needs another event to name is judged
+//! in the order in which it was sent.
 //!
 //! It knows one case alone: no event waits for one of another case.
 
@@ -15,6 +17,7 @@ use std::collections::BTreeSet;
 use super::decide::{broken_by, rejection};
 use super::fact::FactIndex;
 use super::fold::Image;
+use super::lifecycle;
 use super::rejection::Rejection;
 use super::state::CaseState;
 use crate::wire::edtf::Day;
@@ -35,7 +38,7 @@ struct Waiting {
     event: FactIndex,
     /// Confirmed facts that may stand out of place.
     excused: BTreeSet<FactIndex>,
-    /// Those that stood out of place before the event that was decided last.
+    /// Those that stood out of place before the last event that concerns the record.
     before: BTreeSet<FactIndex>,
 }
 
@@ -73,18 +76,17 @@ impl Together {
         recorded_on: Day,
         is_alone: bool,
     ) -> Result<(), Rejection> {
-        match case.decide_among(event, recorded_on)? {
-            Some(out_of_place) if is_alone => return Err(out_of_place),
-            Some(_) => {
-                self.waiting.get_or_insert_with(|| Waiting {
-                    event: case.next_index(),
-                    excused: broken(case),
-                    before: BTreeSet::new(),
-                });
-            }
-            None => {}
+        let out_of_place = case.decide_among(event, recorded_on, is_alone)?;
+        if out_of_place.is_some() {
+            self.waiting.get_or_insert_with(|| Waiting {
+                event: case.next_index(),
+                excused: broken(case),
+                before: BTreeSet::new(),
+            });
         }
-        if let Some(waiting) = &mut self.waiting {
+        if let Some(waiting) = &mut self.waiting
+            && lifecycle::is_common(event.event_type())
+        {
             waiting.before = broken(case);
         }
         Ok(())
@@ -107,15 +109,17 @@ impl Together {
     /// Whether all that was taken in fits together.
     ///
     /// # Errors
-    /// The first event of the submission that does not fit, or that leaves no place for a recorded
-    /// one.
+    /// The first in the order of occurrence that does not fit: an event of the submission, or a
+    /// recorded one for which the submission leaves no place.
     pub fn settle(&self, case: &CaseState) -> Result<(), Box<OutOfPlace>> {
         let Some(waiting) = &self.waiting else {
             return Ok(());
         };
         let kind = case.kind();
         let mut image = Image::default();
-        for (index, fact, credibility) in case.in_order() {
+        let order = case.in_order();
+        let last = order.last().map(|(index, ..)| *index);
+        for (index, fact, credibility) in order {
             let obstacle = image.obstacle(kind, &fact, credibility);
             if let Some(obstacle) = obstacle
                 && credibility == Credibility::Confirmed
@@ -123,15 +127,15 @@ impl Together {
             {
                 let is_new = index >= self.first;
                 let event = if is_new { index } else { waiting.event };
-                let event_type = case.fact(event).map_or(fact.event_type, |it| it.event_type);
+                let refused = case.fact(event).unwrap_or(fact);
                 return Err(Box::new(OutOfPlace {
                     event: usize::try_from(event - self.first.min(event)).unwrap_or_default(),
-                    event_type,
+                    event_type: refused.recorded_type(),
                     version: u64::from(event),
                     rejection: if is_new {
-                        rejection(&image, kind, event_type, obstacle, true)
+                        rejection(&image, kind, fact.event_type, obstacle, Some(index) != last)
                     } else {
-                        broken_by(event_type, &image, kind, &fact)
+                        broken_by(refused.event_type, &image, kind, &fact, true)
                     },
                 }));
             }

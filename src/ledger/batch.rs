@@ -94,8 +94,8 @@ struct Staged {
     records: Vec<Record>,
     results: Vec<CaseChangeResult>,
     event_ids: Vec<Uuid>,
-    /// The cases that it merges, each with the other one.
-    merges: Vec<(Path, usize, Uuid)>,
+    /// The cases that it merges.
+    merges: Vec<Merge>,
 }
 
 impl<'a> Ground<'a> {
@@ -333,11 +333,18 @@ impl Batch {
         };
         together
             .decide(case, &event, self.recorded_at.day(), place.is_alone)
-            .map_err(|rejection| refused(place.path, event_type, case, rejection))?;
+            .map_err(|rejection| {
+                refused(place.path, event_type, case, case.version(), rejection)
+            })?;
         if let Some(Payload::CasesMerged(merged)) = &event.event().payload
             && let Ok(other) = Uuid::try_parse(&merged.other_case_id)
         {
-            staged.merges.push((place.path, place.case, other));
+            staged.merges.push(Merge {
+                path: place.path,
+                case: place.case,
+                version: case.version(),
+                other,
+            });
         }
         let before = (case.version() > 0).then(|| case.standing());
         let event = event.into_event();
@@ -398,12 +405,16 @@ impl Batch {
 
     /// Whether cases that are merged are of one kind.
     fn check_merges(&self, staged: &Staged) -> Result<(), SubmitError> {
-        for (path, place, other) in &staged.merges {
-            if let (Some(case), Some(other)) =
-                (self.cases.states.get(*place), self.cases.get(*other))
-            {
-                case.decide_merge_with(other)
-                    .map_err(|rejection| refused(*path, EventType::CasesMerged, case, rejection))?;
+        for merge in &staged.merges {
+            let cases = (
+                self.cases.states.get(merge.case),
+                self.cases.get(merge.other),
+            );
+            if let (Some(case), Some(other)) = cases {
+                case.decide_merge_with(other).map_err(|rejection| {
+                    let event_type = EventType::CasesMerged;
+                    refused(merge.path, event_type, case, merge.version, rejection)
+                })?;
             }
         }
         Ok(())
@@ -451,6 +462,16 @@ struct Path {
     event: usize,
 }
 
+/// A case that is merged with another one.
+struct Merge {
+    path: Path,
+    /// Its place in the batch.
+    case: usize,
+    /// Its version before the event that says so.
+    version: u64,
+    other: Uuid,
+}
+
 /// Where an event goes.
 #[derive(Clone, Copy)]
 struct Place {
@@ -465,6 +486,7 @@ fn refused(
     path: Path,
     event_type: EventType,
     case: &CaseState,
+    version: u64,
     rejection: Rejection,
 ) -> SubmitError {
     SubmitError::Refused {
@@ -472,7 +494,7 @@ fn refused(
         event: path.event,
         payload: event_type::field_name(event_type),
         case_id: case.case_id(),
-        version: case.version(),
+        version,
         rejection,
     }
 }

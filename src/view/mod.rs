@@ -166,22 +166,9 @@ impl Views {
     /// Takes in the next record.
     ///
     /// # Errors
-    /// As [`Views::fold_outline`].
+    /// As [`Folding::fold`]. The views are then as they were.
     pub fn fold(&mut self, position: u64, record: &Record) -> Result<(), FoldError> {
-        self.fold_outline(position, &RecordOutline::of(record))
-    }
-
-    /// Takes in the next record by its outline.
-    ///
-    /// # Errors
-    /// A record that is not the next one, or whose identifiers are not UUIDs. The views are then as
-    /// they were.
-    pub fn fold_outline(
-        &mut self,
-        position: u64,
-        record: &RecordOutline<'_>,
-    ) -> Result<(), FoldError> {
-        self.fold_many(|folding| folding.fold(position, record))
+        self.fold_many(|folding| folding.fold(position, &RecordOutline::of(record)))
     }
 
     /// Takes in the records that `fold` hands over, one after the other. An error of its ends it:
@@ -271,7 +258,7 @@ impl Folding<'_> {
     /// Takes in the next record by its outline.
     ///
     /// # Errors
-    /// As [`Views::fold_outline`].
+    /// A record that is not the next one, or whose identifiers are not UUIDs. It is not taken in.
     pub fn fold(&mut self, position: u64, record: &RecordOutline<'_>) -> Result<(), FoldError> {
         let views = &mut *self.views;
         if position != views.position {

@@ -77,7 +77,9 @@ impl<E: Entry> Table<E> {
     pub(super) fn reserve(&mut self, entries: usize) {
         for number in 0..PARTS {
             if let Some(part) = self.part_mut(number) {
-                part.make_room(part.len + entries / PARTS);
+                // Hashes spread by chance: few parts get more than three deviations beyond the mean.
+                let mean = entries / PARTS;
+                part.make_room(part.len + mean + 3 * mean.isqrt());
             }
         }
     }

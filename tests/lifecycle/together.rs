@@ -87,6 +87,8 @@ fn what_does_not_fit_together_either_is_refused_whole_and_named() {
     );
     assert_eq!(refusal.rejection.reason(), "EVENT_NOT_ALLOWED");
     assert_eq!(refusal.rejection.status(), Some(S::DetentionAcknowledged));
+    // It comes last: nothing that is submitted with it would make it fit.
+    assert_eq!(refusal.rejection.options(), [""; 0]);
     assert_eq!(case.state, before);
 }
 

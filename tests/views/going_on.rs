@@ -27,7 +27,9 @@ fn records(generator: &Generator) -> Vec<Vec<u8>> {
 fn fold(views: &mut Views, records: &[Vec<u8>], until: usize) {
     for position in views.position()..until as u64 {
         let outline = RecordOutline::read(&records[position as usize]).unwrap();
-        views.fold_outline(position, &outline).unwrap();
+        views
+            .fold_many(|folding| folding.fold(position, &outline))
+            .unwrap();
     }
 }
 

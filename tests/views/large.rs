@@ -71,7 +71,9 @@ fn large_history() {
         for end in &ends {
             let began = Instant::now();
             let record = RecordOutline::read(&buffer[start..*end]).unwrap();
-            views.fold_outline(position, &record).unwrap();
+            views
+                .fold_many(|folding| folding.fold(position, &record))
+                .unwrap();
             start = *end;
             position += 1;
             slowest = slowest.max(began.elapsed());
