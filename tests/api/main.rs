@@ -15,10 +15,26 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+// The catalogue, the naive model of a case and the words of a history, as the tests of the lifecycle
+// have them.
+#[allow(dead_code)]
+#[path = "../lifecycle/case.rs"]
+mod case;
+#[allow(dead_code)]
+#[path = "../lifecycle/catalogue.rs"]
+mod catalogue;
+#[allow(dead_code)]
+#[path = "../lifecycle/history.rs"]
+mod history;
+#[allow(dead_code)]
+#[path = "../lifecycle/model.rs"]
+mod model;
+
 mod alert_watch;
 mod alerts;
 mod bad_input;
 mod bad_requests;
+mod bound;
 mod clocks;
 mod digest;
 mod harness;

@@ -1,9 +1,10 @@
 //! Random histories: what somebody tries to record, and when it is said to have occurred.
 
+use casetrail::wire::day::Day;
 use casetrail::wire::event_type;
 use casetrail::wire::moment::Moment;
 use casetrail::wire::v1::{
-    ArrivalDestination, CaseClosed, Credibility, LegalCategory, Record, event::Payload,
+    ArrivalDestination, CaseClosed, Credibility, Event, LegalCategory, Record, event::Payload,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -48,6 +49,33 @@ pub enum When {
     /// Between so many days ago and so many days later than that.
     Between(i32, i32),
     SinceDaysAgo(i32),
+}
+
+impl When {
+    /// Says it in an event, and tells the first and the last of the days that it means. Of a
+    /// correction it is said of the replacement.
+    pub fn say_in(self, event: &mut Event, today: Day) -> (Day, Day) {
+        let ago = |days: i32| today.plus(-days);
+        let on = |day: Day| (day.to_string(), day, day);
+        let (words, earliest, latest) = match self {
+            Self::Today => on(today),
+            Self::Tomorrow => on(ago(-1)),
+            Self::DaysAgo(days) => on(ago(days)),
+            Self::Between(from, length) => {
+                let (begin, end) = (ago(from), ago(from).plus(length));
+                (format!("{begin}/{end}"), begin, end)
+            }
+            Self::SinceDaysAgo(days) => (format!("{}/..", ago(days)), ago(days), Day::MAX),
+        };
+        match &mut event.payload {
+            Some(Payload::EventCorrected(corrected)) => {
+                corrected.replacement.as_mut().unwrap().occurred = words;
+                event.occurred = today.to_string();
+            }
+            _ => event.occurred = words,
+        }
+        (earliest, latest)
+    }
 }
 
 #[derive(Clone, Debug)]

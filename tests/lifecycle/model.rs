@@ -1,14 +1,16 @@
 //! What a case is, by the words of the domain: a naive model that keeps the events as they came and
 //! works everything out from the start each time it is asked.
 
+use casetrail::wire::day::Day;
 use casetrail::wire::v1::{
-    CaseStatus, ContestedCause, Credibility, EventType as E, LegalCategory, WishesOutcome,
+    CaseStatus, ContestedCause, Credibility, Event, EventType as E, LegalCategory, WishesOutcome,
+    event::Payload,
 };
 use uuid::Uuid;
 
 use super::catalogue::{
-    self, Guard, Lifecycle, NEW, Result, Row, is_further_on, is_listed_before, lets_handover_start,
-    lifecycle_of, row_of,
+    self, Claim, Guard, Lifecycle, NEW, Result, Row, is_further_on, is_listed_before,
+    lets_handover_start, lifecycle_of, row_of,
 };
 
 /// An event as the model knows it.
@@ -93,6 +95,63 @@ struct Now {
 impl Model {
     pub fn lifecycle(&self) -> Option<&'static Lifecycle> {
         lifecycle_of(self.entries.first()?.event)
+    }
+
+    /// The entry of an event that is recorded at a position, on a day. The claim is that of the event,
+    /// of a correction that of the replacement; the days are those on which it can have happened.
+    pub fn entry(
+        &self,
+        event: &Event,
+        claim: &Claim,
+        position: u64,
+        recorded_on: Day,
+        (earliest, latest): (Day, Day),
+    ) -> Entry {
+        let (corrects, told) = match event.payload.as_ref().unwrap() {
+            Payload::EventCorrected(corrected) => (
+                corrected.target_event_id.parse().ok(),
+                corrected.replacement.as_deref().unwrap(),
+            ),
+            _ => (None, event),
+        };
+        // What can have happened by the day on which it was first told had happened by then.
+        let known_on = corrects
+            .filter(|target| self.entry_named(*target).is_some())
+            .map(|target| self.origin(target).recorded_on)
+            .filter(|known_on| earliest.0 <= *known_on)
+            .unwrap_or(recorded_on.0);
+        let day = latest.0.min(known_on);
+        let named = |id: &str| id.parse().ok();
+        let unspecified = Credibility::Unspecified;
+        let (names, gives) = match told.payload.as_ref().unwrap() {
+            Payload::EventRetracted(it) => (named(&it.target_event_id), unspecified),
+            Payload::CaseReopened(it) => (named(&it.closing_event_id), unspecified),
+            Payload::VerificationChanged(it) => (named(&it.target_event_id), it.credibility()),
+            Payload::EventDisputed(it) => (named(&it.target_event_id), unspecified),
+            Payload::DisputeResolved(it) => (named(&it.dispute_event_id), unspecified),
+            _ => (None, unspecified),
+        };
+        let (wishes, category) = match told.payload.as_ref().unwrap() {
+            Payload::WishesRecorded(wishes) => (wishes.outcome(), None),
+            Payload::DetentionAlleged(it) => (WishesOutcome::Unspecified, Some(it.category())),
+            Payload::LegalCategoryAsserted(it) => (WishesOutcome::Unspecified, Some(it.category())),
+            _ => (WishesOutcome::Unspecified, None),
+        };
+        Entry {
+            position,
+            id: event.event_id.parse().unwrap(),
+            day,
+            earliest: earliest.0.min(day),
+            recorded_on: recorded_on.0,
+            event: claim.event,
+            corrects,
+            credibility: told.credibility(),
+            claim: claim.status,
+            names,
+            gives,
+            wishes,
+            category,
+        }
     }
 
     pub fn told(&self) -> Told {
@@ -184,7 +243,7 @@ impl Model {
         if let Some(target) = candidate.corrects {
             return self.judge_correction(candidate, target);
         }
-        let named = candidate.names.map(|id| self.entry(id));
+        let named = candidate.names.map(|id| self.entry_named(id));
         if let Some(None) = named {
             return refused("TARGET_EVENT_NOT_FOUND");
         }
@@ -268,7 +327,7 @@ impl Model {
                 breaks_at: None,
             })
         };
-        let Some(named) = self.entry(target) else {
+        let Some(named) = self.entry_named(target) else {
             return refused("TARGET_EVENT_NOT_FOUND");
         };
         if self.no_longer_counts(target) {
@@ -321,7 +380,7 @@ impl Model {
         })
     }
 
-    fn entry(&self, id: Uuid) -> Option<&Entry> {
+    fn entry_named(&self, id: Uuid) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.id == id)
     }
 
@@ -343,21 +402,21 @@ impl Model {
         })
     }
 
-    fn no_longer_counts(&self, id: Uuid) -> bool {
+    pub fn no_longer_counts(&self, id: Uuid) -> bool {
         self.taken_away_by(id).is_some()
     }
 
     /// The event, or what replaced it, if that counts.
     fn account(&self, id: Uuid) -> Option<&Entry> {
         match self.taken_away_by(id) {
-            None => self.entry(id),
+            None => self.entry_named(id),
             Some(entry) => entry.corrects.and_then(|_| self.account(entry.id)),
         }
     }
 
     /// The event that was corrected first to come to this one.
     pub fn origin(&self, id: Uuid) -> &Entry {
-        let entry = self.entry(id).unwrap();
+        let entry = self.entry_named(id).unwrap();
         entry.corrects.map_or(entry, |target| self.origin(target))
     }
 

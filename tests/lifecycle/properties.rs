@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 
 use casetrail::domain::{CaseState, Rejection};
-use casetrail::wire::day::Day;
 use casetrail::wire::v1::{
     Case, CaseStatus, Credibility, DetentionDetail, Event, EventType as E, Standing, WishesOutcome,
-    case::Detail, event::Payload,
+    case::Detail,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -23,7 +22,7 @@ use super::catalogue::{
     AGREEMENT, CONSULTATION, Claim, DETENTION, INQUIRY, LIFECYCLES, Lifecycle, REMAINS, RETURN,
     SITE, lifecycle_of, row_of,
 };
-use super::history::{Attempt, Step, When, any_record, credibility, history};
+use super::history::{Attempt, Step, any_record, credibility, history};
 use super::model::{Entry, Model, Refusal, Told};
 use super::support::fresh_uuid;
 
@@ -284,69 +283,12 @@ impl Run {
         self.case.recorded_on = self.case.recorded_on.plus(step.days_later);
         let recorded_on = self.case.recorded_on;
         let (event, claim) = self.what(&step.attempt);
-        let (occurred, earliest, latest) = when_occurred(step.when, recorded_on);
         let mut event = event;
-        match &mut event.payload {
-            Some(Payload::EventCorrected(corrected)) => {
-                let told = corrected.replacement.as_mut().unwrap();
-                occurred.clone_into(&mut told.occurred);
-                event.occurred = recorded_on.to_string();
-            }
-            _ => event.occurred = occurred,
-        }
-        let target = match event.payload.as_ref().unwrap() {
-            Payload::EventCorrected(corrected) => corrected.target_event_id.parse().ok(),
-            _ => None,
-        };
-        let told = match event.payload.as_ref().unwrap() {
-            Payload::EventCorrected(corrected) => corrected.replacement.as_deref().unwrap(),
-            _ => &event,
-        };
-        // What can have happened by the day on which it was first told had happened by then.
-        let known_on = target
-            .filter(|target| self.model.entries.iter().any(|entry| entry.id == *target))
-            .map(|target| self.model.origin(target).recorded_on)
-            .filter(|known_on| earliest.0 <= *known_on)
-            .unwrap_or(recorded_on.0);
-        let mut entry = Entry {
-            position: self.case.next_position(),
-            id: event.event_id.parse().unwrap(),
-            day: latest.0.min(known_on),
-            earliest: earliest.0.min(latest.0.min(known_on)),
-            recorded_on: recorded_on.0,
-            event: claim.event,
-            corrects: target,
-            credibility: told.credibility(),
-            claim: claim.status,
-            names: None,
-            gives: Credibility::Unspecified,
-            wishes: WishesOutcome::Unspecified,
-            category: None,
-        };
-        match told.payload.as_ref().unwrap() {
-            Payload::EventRetracted(retracted) => {
-                entry.names = retracted.target_event_id.parse().ok();
-            }
-            Payload::CaseReopened(reopened) => {
-                entry.names = reopened.closing_event_id.parse().ok();
-            }
-            Payload::VerificationChanged(verified) => {
-                entry.names = verified.target_event_id.parse().ok();
-                entry.gives = verified.credibility();
-            }
-            Payload::EventDisputed(disputed) => {
-                entry.names = disputed.target_event_id.parse().ok();
-            }
-            Payload::DisputeResolved(resolved) => {
-                entry.names = resolved.dispute_event_id.parse().ok();
-            }
-            Payload::WishesRecorded(wishes) => entry.wishes = wishes.outcome(),
-            Payload::DetentionAlleged(alleged) => entry.category = Some(alleged.category()),
-            Payload::LegalCategoryAsserted(asserted) => {
-                entry.category = Some(asserted.category());
-            }
-            _ => {}
-        }
+        let days = step.when.say_in(&mut event, recorded_on);
+        let position = self.case.next_position();
+        let entry = self
+            .model
+            .entry(&event, &claim, position, recorded_on, days);
         (event, entry)
     }
 
@@ -459,22 +401,6 @@ impl Run {
         let mut known: Vec<_> = self.model.entries.iter().map(|entry| entry.id).collect();
         known.push(fresh_uuid());
         *index.get(&known)
-    }
-}
-
-/// The words, and the days that they mean.
-fn when_occurred(when: When, today: Day) -> (String, Day, Day) {
-    let ago = |days: i32| today.plus(-days);
-    let on = |day: Day| (day.to_string(), day, day);
-    match when {
-        When::Today => on(today),
-        When::Tomorrow => on(ago(-1)),
-        When::DaysAgo(days) => on(ago(days)),
-        When::Between(from, length) => {
-            let (begin, end) = (ago(from), ago(from).plus(length));
-            (format!("{begin}/{end}"), begin, end)
-        }
-        When::SinceDaysAgo(days) => (format!("{}/..", ago(days)), ago(days), Day::MAX),
     }
 }
 
