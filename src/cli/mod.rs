@@ -1,8 +1,8 @@
 //! The command line: one file a subcommand.
 //!
-//! All but `serve`, `restore`, `salvage`, `check --data`, `sample`, `lifecycle` and `completions` are
-//! clients that speak gRPC like anyone else; they know nothing of the log, the views or the ledger
-//! but its clock.
+//! All but `serve`, `restore`, `salvage`, `check --data`, `outbox` (but for its `send`), `sample`,
+//! `lifecycle` and `completions` are clients that speak gRPC like anyone else; they know nothing of the
+//! log, the views or the ledger but its clock.
 //! What a command is told to print goes to standard output, everything else to standard error.
 
 mod alerts;

@@ -9,16 +9,16 @@
 //!
 //! It knows no clock, and no other case.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
-use super::fact::Fact;
+use super::fact::{Fact, FactIndex};
 use super::lifecycle;
 use super::state::CaseState;
 use super::ties::Ties;
 use crate::wire::edtf::{self, Day};
-use crate::wire::v1::{
-    self, AlertRule, CaseKind, CaseStatus, ClauseBasis, Credibility, EventType, event::Payload,
-};
+use crate::wire::v1::{self, AlertRule, CaseKind, CaseStatus, ClauseBasis, Credibility, EventType};
 
 /// From when on the rules hold; see `casetrail.v1.AlertThresholds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl CaseState {
             let since = after(fact.recorded_at.day(), thresholds.contested_days);
             alerts.push(Alert::of(AlertRule::Contested, since, fact.event_id));
         }
-        if self.may_mention() {
+        if self.keeps_payloads() {
             self.alert_of_ties(&mut alerts);
         }
         alerts.sort_unstable();
@@ -130,18 +130,22 @@ impl CaseState {
             DetentionAcknowledged as Acknowledged, DetentionHandoverScheduled as HandoverScheduled,
             DetentionRegistered as Registered, DetentionReleasePending as ReleasePending,
         };
+        let is_held = |status| {
+            matches!(
+                status,
+                Acknowledged | Registered | ReleasePending | HandoverScheduled
+            )
+        };
         let status = self.image().confirmed;
-        if !matches!(
-            status,
-            Acknowledged | Registered | ReleasePending | HandoverScheduled
-        ) {
+        if !is_held(status) {
             return;
         }
         let facts = self.confirmed_in_order();
         let newest = |holds: &dyn Fn(&Fact) -> bool| facts.iter().rev().find(|fact| holds(fact));
         let visit = newest(&|fact| fact.event_type == EventType::VisitedAndRegistered);
-        let first = || facts.iter().find(|fact| fact.claim.is_some());
-        if let Some(ground) = visit.or_else(first) {
+        // An allegation, though it be confirmed, is not the acknowledgement that the person is held.
+        let acknowledgement = || facts.iter().find(|fact| fact.claim.is_some_and(is_held));
+        if let Some(ground) = visit.or_else(acknowledgement) {
             let since = after(ground.day, thresholds.no_visit_days);
             alerts.push(Alert::of(AlertRule::NoVisit, since, ground.event_id));
         }
@@ -174,15 +178,19 @@ impl CaseState {
         ) {
             return;
         }
-        let mut uninformed = None;
+        // Until it is revoked an identification is one, however many accounts tell of it.
+        let (mut identified, mut is_informed) = (None, false);
         for fact in self.confirmed_in_order() {
             match fact.event_type {
-                EventType::IdentificationEstablished => uninformed = Some(fact),
-                EventType::IdentificationRevoked | EventType::FamilyInformed => uninformed = None,
+                EventType::IdentificationEstablished => {
+                    identified.get_or_insert(fact);
+                }
+                EventType::FamilyInformed => is_informed |= identified.is_some(),
+                EventType::IdentificationRevoked => (identified, is_informed) = (None, false),
                 _ => {}
             }
         }
-        if let Some(ground) = uninformed {
+        if let Some(ground) = identified.filter(|_| !is_informed) {
             let since = after(ground.day, thresholds.family_not_informed_days);
             let rule = AlertRule::FamilyNotInformed;
             alerts.push(Alert::of(rule, since, ground.event_id));
@@ -197,16 +205,16 @@ impl CaseState {
     ) {
         let status = self.image().confirmed;
         let rests = status == CaseStatus::AgreementSuspended || lifecycle::is_end(status);
-        for clause in self.agreement_detail(self.folded()).clauses {
+        let (detail, due_set_by) = self.agreement_terms(self.folded(), None);
+        for (clause, cause) in detail.clauses.into_iter().zip(due_set_by) {
             let in_force = clause.basis() == ClauseBasis::Ihl || !rests;
-            let Some(last) = last_day(&clause.due) else {
+            let Some(last) = edtf::last_day(&clause.due) else {
                 continue;
             };
             if !in_force || !is_outstanding(&clause.reference) {
                 continue;
             }
             let before = i32::try_from(thresholds.clause_due_days).unwrap_or(i32::MAX);
-            let cause = self.due_set_by(&clause.reference);
             alerts.push(Alert {
                 due: clause.due,
                 clause: clause.reference,
@@ -215,56 +223,38 @@ impl CaseState {
         }
     }
 
-    /// The confirmed event that set the due date of a clause last.
-    fn due_set_by(&self, reference: &str) -> Uuid {
-        let mut set_by = Uuid::nil();
-        for (_, fact, payload) in self.confirmed_with_payloads(self.folded()) {
-            let sets = match payload {
-                Some(Payload::AgreementSigned(signed)) => {
-                    signed.clauses.iter().any(|it| it.reference == reference)
-                }
-                Some(Payload::ClauseAdded(added)) => {
-                    added.clause.is_some_and(|it| it.reference == reference)
-                }
-                Some(Payload::ClauseDueDateChanged(changed)) => {
-                    changed.clause_reference == reference
-                }
-                _ => false,
-            };
-            if sets {
-                set_by = fact.event_id;
-            }
-        }
-        set_by
-    }
-
     fn alert_of_ties(&self, alerts: &mut Vec<Alert>) {
         let ties = Ties::of(self);
         for follow_up in ties.follow_ups() {
-            let Some(last) = last_day(&follow_up.due) else {
+            let Some(last) = edtf::last_day(&follow_up.shown.due) else {
                 continue;
             };
-            let subject = id_of(&follow_up.event_id);
-            let moved = self.newest_kept(|payload| {
-                matches!(payload, Payload::FollowUpRescheduled(moved)
-                    if moved.follow_up_event_id == follow_up.event_id)
-            });
-            let cause = moved.map_or(subject, |fact| fact.event_id);
             alerts.push(Alert {
-                due: follow_up.due.clone(),
-                subject: Some(subject),
-                ..Alert::of(AlertRule::FollowUpOverdue, last.plus(1), cause)
+                due: follow_up.shown.due.clone(),
+                subject: Some(id_of(&follow_up.shown.event_id)),
+                ..Alert::of(
+                    AlertRule::FollowUpOverdue,
+                    last.plus(1),
+                    follow_up.due_set_by,
+                )
             });
         }
-        for referral in ties.referrals().iter().filter(|it| it.consent_withdrawn) {
-            let withdrawal = self.newest_kept(|payload| {
-                matches!(payload, Payload::ConsentWithdrawn(withdrawn)
-                    if withdrawn.consent_event_id == referral.consent_event_id)
-            });
+        let referrals = ties.referrals().iter().filter(|it| it.consent_withdrawn);
+        let mut referrals = referrals.peekable();
+        if referrals.peek().is_none() {
+            return;
+        }
+        let facts = self.facts();
+        let places = (0..)
+            .zip(&facts)
+            .map(|(index, fact)| (fact.event_id, index));
+        let places: BTreeMap<Uuid, FactIndex> = places.collect();
+        let place_of = |event_id: &str| places.get(&id_of(event_id)).copied();
+        for referral in referrals {
+            let withdrawal = ties.withdrawal(&referral.consent_event_id);
             // Where nobody withdrew it, its record was taken away.
-            let removal = || self.removed_by(self.index_of(&referral.consent_event_id)?);
-            let offer = || self.fact(self.index_of(&referral.event_id)?);
-            let Some(ground) = withdrawal.or_else(removal).or_else(offer) else {
+            let removal = || self.removed_by(place_of(&referral.consent_event_id)?);
+            let Some(ground) = withdrawal.copied().or_else(removal) else {
                 continue;
             };
             let (rule, since) = (AlertRule::ConsentWithdrawn, ground.recorded_at.day());
@@ -273,13 +263,6 @@ impl CaseState {
                 ..Alert::of(rule, since, ground.event_id)
             });
         }
-    }
-
-    /// The fact recorded last, of those that count and have their payload kept, for which this holds.
-    fn newest_kept(&self, holds: impl Fn(&Payload) -> bool) -> Option<Fact> {
-        let kept = self.kept_in_order_recorded();
-        let matching = kept.filter(|(.., payload)| holds(payload));
-        matching.map(|(_, fact, _)| fact).last()
     }
 
     /// The confirmed facts that count, in the order of occurrence.
@@ -295,12 +278,6 @@ impl CaseState {
 /// The day on which so many days have passed since another one.
 fn after(day: Day, days: u32) -> Day {
     day.plus(i32::try_from(days).unwrap_or(i32::MAX))
-}
-
-/// The last day of a due date; none where it has no end.
-fn last_day(due: &str) -> Option<Day> {
-    let days = edtf::days(due).ok()?;
-    Some(days.latest).filter(|latest| *latest < Day::MAX)
 }
 
 fn id_of(text: &str) -> Uuid {

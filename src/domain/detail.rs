@@ -1,6 +1,8 @@
 //! What is particular to a case of the supporting kinds, told from the payloads that it keeps, by its
 //! standing confirmed events in the order of occurrence; and whether an event names what is there.
 
+use uuid::Uuid;
+
 use super::fact::{Fact, FactIndex};
 use super::folded::Folded;
 use super::matter::Matter;
@@ -57,9 +59,7 @@ impl CaseState {
             }
             _ => return Ok(()),
         };
-        let clauses = self
-            .agreement_detail_without(self.folded(), corrected)
-            .clauses;
+        let (AgreementDetail { clauses, .. }, _) = self.agreement_terms(self.folded(), corrected);
         let is_there = |named: &&str| clauses.iter().any(|clause| clause.reference == **named);
         if named.iter().all(|named| is_there(named) == has_to_be) {
             return Ok(());
@@ -84,39 +84,45 @@ impl CaseState {
     }
 
     pub(super) fn agreement_detail(&self, folded: &Folded) -> AgreementDetail {
-        self.agreement_detail_without(folded, None)
+        self.agreement_terms(folded, None).0
     }
 
-    fn agreement_detail_without(
+    /// What an agreement says, and for each of its clauses the event that set the due date last.
+    pub(super) fn agreement_terms(
         &self,
         folded: &Folded,
         left_out: Option<FactIndex>,
-    ) -> AgreementDetail {
-        let mut detail = AgreementDetail::default();
-        for (index, _, payload) in self.confirmed_with_payloads(folded) {
+    ) -> (AgreementDetail, Vec<Uuid>) {
+        let (mut detail, mut due_set_by) = (AgreementDetail::default(), Vec::new());
+        for (index, fact, payload) in self.confirmed_with_payloads(folded) {
             if Some(index) == left_out {
                 continue;
             }
             match payload {
                 Some(Payload::AgreementSigned(signed)) => {
+                    due_set_by = vec![fact.event_id; signed.clauses.len()];
                     detail.parties = signed.parties;
                     detail.text_reference = signed.text_reference;
                     detail.clauses = signed.clauses;
                 }
-                Some(Payload::ClauseAdded(added)) => detail.clauses.extend(added.clause),
+                Some(Payload::ClauseAdded(added)) => {
+                    due_set_by.extend(added.clause.iter().map(|_| fact.event_id));
+                    detail.clauses.extend(added.clause);
+                }
                 Some(Payload::ClauseDueDateChanged(changed)) => {
-                    let mut clauses = detail.clauses.iter_mut();
+                    let mut clauses = detail.clauses.iter_mut().zip(&mut due_set_by);
                     // A clause of an event that no longer counts is not there.
-                    if let Some(clause) =
-                        clauses.find(|clause| clause.reference == changed.clause_reference)
+                    if let Some((clause, set_by)) =
+                        clauses.find(|(clause, _)| clause.reference == changed.clause_reference)
                     {
                         clause.due = changed.due;
+                        *set_by = fact.event_id;
                     }
                 }
                 _ => {}
             }
         }
-        detail
+        (detail, due_set_by)
     }
 
     pub(super) fn consultation_detail(&self, folded: &Folded) -> ConsultationDetail {

@@ -2,6 +2,7 @@
 //! holds: few cases have them, and they are read only where somebody asks.
 
 use prost::encoding::{DecodeContext, decode_key};
+use uuid::Uuid;
 
 use super::fact::{Effect, Fact, FactIndex};
 use super::folded::Folded;
@@ -88,6 +89,11 @@ impl CaseState {
             Some(Payload::CasesMerged(merged)) => merged.other_case_id,
             _ => String::new(),
         }
+    }
+
+    /// The identifier of the case into which this one is merged, while it is.
+    pub fn survivor(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.merged_into()).ok()
     }
 
     /// The confirmed facts that a fold took, in the order of occurrence, each with its payload where

@@ -22,6 +22,13 @@ pub struct Obligation {
     pub exclusion: Option<ExclusionReason>,
 }
 
+impl Obligation {
+    /// Whether the duty is still to be met: neither met by confirmed events nor out of the count.
+    pub fn is_outstanding(&self) -> bool {
+        !self.is_confirmed && self.exclusion.is_none()
+    }
+}
+
 impl CaseState {
     /// What the case is to a clause that covers it.
     pub fn obligation(&self) -> Obligation {

@@ -28,6 +28,9 @@ pub struct CaseState {
     facts: PackedFacts,
     #[serde(skip)]
     folded: Folded,
+    /// The fact since whose recording the case is contested without a break, while it is.
+    #[serde(skip)]
+    contested_since: Option<FactIndex>,
 }
 
 /// An event about to be taken into a case.
@@ -53,6 +56,7 @@ pub struct Before {
     /// Its version.
     pub version: u64,
     facts: Mark,
+    contested_since: Option<FactIndex>,
 }
 
 impl CaseState {
@@ -63,20 +67,29 @@ impl CaseState {
             kind: CaseKind::Unspecified,
             facts: PackedFacts::default(),
             folded: Folded::default(),
+            contested_since: None,
         }
     }
 
     /// A case as it was serialized, folded anew from its facts.
-    pub fn restored(mut self) -> Self {
-        let mut folded = Folded::default();
+    pub fn restored(self) -> Self {
+        self.restored_contested_since(None)
+    }
+
+    /// The same of a case of which it may be known since when it is contested, if it is.
+    fn restored_contested_since(mut self, known: Option<FactIndex>) -> Self {
+        let (mut folded, mut since) = (Folded::default(), None);
         for (index, fact) in (0..).zip(self.facts.iter()) {
             if !folded.takes_as_next(self.kind, &fact) {
                 self.refold();
+                self.contested_since = known.or_else(|| self.find_contested_since());
                 return self;
             }
             folded.take_next(self.kind, index, &fact);
+            since = still_contested(&folded, since, index);
         }
         self.folded = folded;
+        self.contested_since = since;
         self
     }
 
@@ -191,6 +204,7 @@ impl CaseState {
         } else {
             self.refold();
         }
+        self.contested_since = still_contested(&self.folded, self.contested_since, index);
     }
 
     /// What [`CaseState::take_back_to`] needs to undo what comes next.
@@ -198,6 +212,7 @@ impl CaseState {
         Before {
             version: self.version(),
             facts: self.facts.mark(),
+            contested_since: self.contested_since,
         }
     }
 
@@ -211,6 +226,7 @@ impl CaseState {
             *self = Self::new(self.case_id);
         }
         self.refold();
+        self.contested_since = before.contested_since;
     }
 
     /// The case as it was when the log ended before `position`; none where it did not exist yet.
@@ -228,8 +244,13 @@ impl CaseState {
             kind: kinds.next().unwrap_or_default(),
             facts,
             folded: Folded::default(),
+            contested_since: None,
         };
-        Some(known.restored())
+        // What is contested now without a break since before then was so then.
+        let since = self
+            .contested_since
+            .filter(|since| *since < known.next_index());
+        Some(known.restored_contested_since(since))
     }
 
     /// How the case stood at the end of a day, by what is known of it: certainly, by the events that
@@ -415,20 +436,22 @@ impl CaseState {
 
     /// The fact since whose recording the case is contested without a break, while it is.
     pub(super) fn contested_since(&self) -> Option<Fact> {
+        self.fact(self.contested_since?)
+    }
+
+    /// The same, found from the facts alone: where some came late, it takes as many folds.
+    fn find_contested_since(&self) -> Option<FactIndex> {
         contested_causes(&self.folded).next()?;
         let facts = self.facts();
         let (mut folded, mut since) = (Folded::default(), None);
-        for (count, fact) in (1..).zip(&facts) {
+        for (index, (count, fact)) in (0..).zip((1..).zip(&facts)) {
             if folded.takes_as_next(self.kind, fact) {
-                folded.take_next(self.kind, count - 1, fact);
+                folded.take_next(self.kind, index, fact);
             } else {
-                let known = usize::try_from(count)
-                    .ok()
-                    .and_then(|count| facts.get(..count));
-                folded = Folded::of(self.kind, known.unwrap_or(&facts), &self.facts);
+                let known = facts.get(..count).unwrap_or(&facts);
+                folded = Folded::of(self.kind, known, &self.facts);
             }
-            let contested = contested_causes(&folded).next().is_some();
-            since = contested.then(|| since.unwrap_or(*fact));
+            since = still_contested(&folded, since, index);
         }
         since
     }
@@ -460,6 +483,17 @@ impl CaseState {
     fn refold(&mut self) {
         self.folded = Folded::of(self.kind, &self.facts(), &self.facts);
     }
+}
+
+/// Since which fact a case is contested without a break, once a further one was taken in; none where it
+/// is not.
+fn still_contested(
+    folded: &Folded,
+    since: Option<FactIndex>,
+    newest: FactIndex,
+) -> Option<FactIndex> {
+    contested_causes(folded).next()?;
+    since.or(Some(newest))
 }
 
 fn contested_causes(folded: &Folded) -> impl Iterator<Item = ContestedCause> {

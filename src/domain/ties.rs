@@ -6,7 +6,7 @@
 //! that a case keeps, and only where somebody asks, since few cases have them. A case knows its own
 //! end alone: what other cases say of it is the view's to find. None of them bears on the status.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -30,9 +30,20 @@ pub struct Ties {
     referrals: Vec<Referral>,
     consents: Vec<Consent>,
     access_requests: Vec<OpenAccessRequest>,
-    follow_ups: Vec<FollowUp>,
+    follow_ups: Vec<OpenFollowUp>,
+    /// Of each consent that was withdrawn, the withdrawal.
+    withdrawals: BTreeMap<String, Fact>,
     coverages: Vec<Coverage>,
     transferred_to: String,
+}
+
+/// A follow-up that is neither completed nor cancelled.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct OpenFollowUp {
+    /// As it is shown.
+    pub(super) shown: FollowUp,
+    /// The event that set its due date last.
+    pub(super) due_set_by: Uuid,
 }
 
 /// The newest that a case says of whether another one is about the same.
@@ -106,8 +117,13 @@ impl Ties {
     }
 
     /// The follow-ups that are open.
-    pub(super) fn follow_ups(&self) -> &[FollowUp] {
+    pub(super) fn follow_ups(&self) -> &[OpenFollowUp] {
         &self.follow_ups
+    }
+
+    /// The withdrawal of a consent, where it was withdrawn.
+    pub(super) fn withdrawal(&self, consent_event_id: &str) -> Option<&Fact> {
+        self.withdrawals.get(consent_event_id)
     }
 
     /// Writes what stands into the read model of the case.
@@ -126,7 +142,8 @@ impl Ties {
         case.referrals = self.referrals;
         case.consents = self.consents;
         case.open_access_requests = self.access_requests;
-        case.follow_ups = self.follow_ups;
+        let follow_ups = self.follow_ups.into_iter();
+        case.follow_ups = follow_ups.map(|it| it.shown).collect();
         case.coverages = self.coverages;
         case.transferred_to = self.transferred_to;
     }
@@ -171,12 +188,12 @@ impl Ties {
                 (&it.agreement_case_id, &it.clause_reference)
                     != (&uncovered.agreement_case_id, &uncovered.clause_reference)
             }),
-            other => self.take_sharing(event_id, other),
+            other => self.take_sharing(fact, event_id, other),
         }
     }
 
     /// Referrals, consents, requests for access and follow-ups.
-    fn take_sharing(&mut self, event_id: String, payload: Payload) {
+    fn take_sharing(&mut self, fact: &Fact, event_id: String, payload: Payload) {
         match payload {
             Payload::ReferralOffered(offered) => self.referrals.push(Referral {
                 event_id,
@@ -206,6 +223,7 @@ impl Ties {
             Payload::ConsentWithdrawn(ended) => {
                 self.consents
                     .retain(|it| it.event_id != ended.consent_event_id);
+                self.withdrawals.insert(ended.consent_event_id, *fact);
             }
             Payload::AccessRequested(requested) => self.access_requests.push(OpenAccessRequest {
                 event_id,
@@ -214,19 +232,23 @@ impl Ties {
             }),
             Payload::AccessGranted(ended) => self.end_access_request(&ended.request_event_id),
             Payload::AccessDenied(ended) => self.end_access_request(&ended.request_event_id),
-            Payload::FollowUpScheduled(scheduled) => self.follow_ups.push(FollowUp {
-                event_id,
-                task: scheduled.task,
-                due: scheduled.due,
-                times_rescheduled: 0,
+            Payload::FollowUpScheduled(scheduled) => self.follow_ups.push(OpenFollowUp {
+                shown: FollowUp {
+                    event_id,
+                    task: scheduled.task,
+                    due: scheduled.due,
+                    times_rescheduled: 0,
+                },
+                due_set_by: fact.event_id,
             }),
             Payload::FollowUpRescheduled(moved) => {
                 let mut follow_ups = self.follow_ups.iter_mut();
-                if let Some(follow_up) =
-                    follow_ups.find(|it| it.event_id == moved.follow_up_event_id)
+                if let Some(OpenFollowUp { shown, due_set_by }) =
+                    follow_ups.find(|it| it.shown.event_id == moved.follow_up_event_id)
                 {
-                    follow_up.due = moved.due;
-                    follow_up.times_rescheduled = follow_up.times_rescheduled.saturating_add(1);
+                    shown.due = moved.due;
+                    shown.times_rescheduled = shown.times_rescheduled.saturating_add(1);
+                    *due_set_by = fact.event_id;
                 }
             }
             Payload::FollowUpCompleted(ended) => self.end_follow_up(&ended.follow_up_event_id),
@@ -254,7 +276,7 @@ impl Ties {
     }
 
     fn end_follow_up(&mut self, event_id: &str) {
-        self.follow_ups.retain(|it| it.event_id != event_id);
+        self.follow_ups.retain(|it| it.shown.event_id != event_id);
     }
 
     fn says_of_duplicate(&self, other_case_id: &str) -> Option<bool> {
@@ -283,7 +305,8 @@ impl Ties {
     }
 
     fn has_follow_up(&self, event_id: &str) -> bool {
-        self.follow_ups.iter().any(|it| it.event_id == event_id)
+        let mut follow_ups = self.follow_ups.iter();
+        follow_ups.any(|it| it.shown.event_id == event_id)
     }
 
     fn has_coverage(&self, agreement: &str, clause: &str) -> bool {
@@ -459,9 +482,9 @@ impl CaseState {
         }
     }
 
-    /// Whether any of its facts may mention another case: most cases have none, and need not be
-    /// unpacked to be sure.
-    pub fn may_mention(&self) -> bool {
+    /// Whether any of its facts has its payload kept whole, and so may bind it to something: most cases
+    /// have none, and need not be unpacked to be sure.
+    pub fn keeps_payloads(&self) -> bool {
         self.folded().keeps_payloads()
     }
 

@@ -16,6 +16,7 @@ use super::replay::recorded_at;
 use super::status::Failure;
 use crate::domain::{CaseState, Fact};
 use crate::log::Log;
+use crate::view::CaseList;
 use crate::wire::edtf::Day;
 use crate::wire::v1::{Case, CaseStatus, Standing};
 use crate::wire::validate::{AsOf, KnownAt};
@@ -93,10 +94,7 @@ pub(super) fn day_of(shared: &Shared, as_of: &AsOf) -> Result<Day, Failure> {
             recorded_before(shared.ledger.log().as_ref(), position)?
         }
     };
-    Ok(moment.map_or_else(
-        || shared.ledger.today(),
-        |moment| Day::from_timestamp(&moment),
-    ))
+    Ok(moment.map_or_else(|| shared.today(), |moment| Day::from_timestamp(&moment)))
 }
 
 /// When the record before a position was recorded; none at the beginning of the log.
@@ -133,6 +131,13 @@ impl Time {
             return Some(Cow::Borrowed(case));
         }
         case.known_at(self.position).map(Cow::Owned)
+    }
+
+    /// All cases that were known, as they were known, in the order in which they were opened.
+    pub(super) fn known_of(self, cases: &CaseList) -> impl Iterator<Item = Cow<'_, CaseState>> {
+        let is_known = move |case: &&Arc<CaseState>| case.first_position() < Some(self.position);
+        let known = cases.iter().take_while(is_known);
+        known.filter_map(move |case| self.known(case))
     }
 
     /// The case as it was; none where it was not known, or nothing that gives it a status can have

@@ -5,18 +5,17 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::as_of::Time;
-use crate::domain::{CaseState, Ties};
+use crate::domain::{CaseState, Obligation, Ties};
 use crate::view::CaseList;
 use crate::wire::edtf::{self, Day};
 use crate::wire::v1::{
-    AgreementDetail, Clause, ClauseCoverage, ClauseProgress, CoveredCase, Exclusion,
-    ExclusionReason, GetAgreementCoverageResponse, GetAgreementProgressResponse, MetByMonth,
-    case::Detail,
+    AgreementDetail, Clause, ClauseCoverage, ClauseProgress, Coverage, CoverageRule, CoveredCase,
+    Exclusion, ExclusionReason, GetAgreementCoverageResponse, GetAgreementProgressResponse,
+    MetByMonth, Standing, case::Detail,
 };
 use crate::wire::validate::Month;
 
@@ -44,9 +43,12 @@ struct UnderClauses<'a> {
 pub(super) fn count(agreement: &Agreement, cases_max: usize) -> GetAgreementCoverageResponse {
     let found = UnderClauses::find(agreement);
     let mut clauses: Vec<_> = found.clauses.iter().cloned().map(coverage_of).collect();
-    found.for_each(|index, case| {
-        if let Some(clause) = clauses.get_mut(index) {
-            add(clause, case, cases_max);
+    found.for_each(|case, indexes| {
+        let (obligation, standing) = (case.obligation(), case.standing());
+        for index in indexes {
+            if let Some(clause) = clauses.get_mut(*index) {
+                add(clause, case, obligation, &standing, cases_max);
+            }
         }
     });
     GetAgreementCoverageResponse {
@@ -68,10 +70,17 @@ pub(super) fn progress(
         .iter()
         .map(|clause| progress_of(clause.clone(), months))
         .collect();
-    let last_days: Vec<_> = found.clauses.iter().map(last_day).collect();
-    found.for_each(|index, case| {
-        if let (Some(clause), Some(last_day)) = (clauses.get_mut(index), last_days.get(index)) {
-            add_progress(clause, *last_day, case, months, day);
+    let last_days = found
+        .clauses
+        .iter()
+        .map(|clause| edtf::last_day(&clause.due));
+    let last_days: Vec<_> = last_days.map(|day| day.unwrap_or(Day::MAX)).collect();
+    found.for_each(|case, indexes| {
+        let (met_on, obligation) = (case.obligation_met_on(), case.obligation());
+        for index in indexes {
+            if let (Some(clause), Some(last)) = (clauses.get_mut(*index), last_days.get(*index)) {
+                add_progress(clause, *last, met_on, obligation, months, day);
+            }
         }
     });
     GetAgreementProgressResponse {
@@ -91,19 +100,11 @@ impl<'a> UnderClauses<'a> {
         let mut under: Vec<BTreeSet<Uuid>> = vec![BTreeSet::new(); detail.clauses.len()];
         let mut merged: HashMap<Uuid, Uuid> = HashMap::new();
         for case in agreement.known_cases() {
-            if let Ok(survivor) = Uuid::try_parse(&case.merged_into()) {
-                merged.insert(case.case_id(), survivor);
-            }
-            let coverages = if agreement.put.contains(&case.case_id()) {
-                Ties::of(&case).coverages()
-            } else {
-                Vec::new()
-            };
+            merged.extend(case.survivor().map(|survivor| (case.case_id(), survivor)));
+            let put = agreement.put.contains(&case.case_id());
+            let covered = Covered::new(&case, put);
             for (clause, under) in detail.clauses.iter().zip(&mut under) {
-                let is_put = coverages.iter().any(|it| {
-                    it.agreement_case_id == agreement_id && it.clause_reference == clause.reference
-                });
-                if is_put || clause.rules.iter().any(|rule| case.is_covered_by(rule)) {
+                if covered.is_under(&agreement_id, &clause.reference, &clause.rules) {
                     under.insert(case.case_id());
                 }
             }
@@ -118,13 +119,16 @@ impl<'a> UnderClauses<'a> {
         }
     }
 
-    /// Tells each case under each clause, by the clause's index.
-    fn for_each(&self, mut tell: impl FnMut(usize, &CaseState)) {
+    /// Tells each case that is under any clause, with the indexes of those clauses.
+    fn for_each(&self, mut tell: impl FnMut(&CaseState, &[usize])) {
+        let mut indexes = Vec::new();
         for case in self.agreement.known_cases() {
-            for (index, under) in self.under.iter().enumerate() {
-                if under.contains(&case.case_id()) {
-                    tell(index, &case);
-                }
+            indexes.clear();
+            let under = self.under.iter().enumerate();
+            let holding = under.filter(|(_, under)| under.contains(&case.case_id()));
+            indexes.extend(holding.map(|(index, _)| index));
+            if !indexes.is_empty() {
+                tell(&case, &indexes);
             }
         }
     }
@@ -133,10 +137,34 @@ impl<'a> UnderClauses<'a> {
 impl Agreement {
     /// All cases that were known at the time, as they were known.
     fn known_cases(&self) -> impl Iterator<Item = Cow<'_, CaseState>> {
-        let time = self.time;
-        let first = move |case: &&Arc<CaseState>| case.first_position() < Some(time.position);
-        let known = self.cases.iter().take_while(first);
-        known.filter_map(move |case| time.known(case))
+        self.time.known_of(&self.cases)
+    }
+}
+
+/// A case, with the clauses under which it was put one by one.
+pub(super) struct Covered<'a> {
+    case: &'a CaseState,
+    put: Vec<Coverage>,
+}
+
+impl<'a> Covered<'a> {
+    /// `may_be_put` is whether it may have been put under any.
+    pub(super) fn new(case: &'a CaseState, may_be_put: bool) -> Self {
+        let put = if may_be_put {
+            Ties::of(case).coverages()
+        } else {
+            Vec::new()
+        };
+        Self { case, put }
+    }
+
+    /// Whether it is under a clause, by one of its rules or since it was put there.
+    pub(super) fn is_under(&self, agreement: &str, clause: &str, rules: &[CoverageRule]) -> bool {
+        let is_put = self
+            .put
+            .iter()
+            .any(|it| it.agreement_case_id == agreement && it.clause_reference == clause);
+        is_put || rules.iter().any(|rule| self.case.is_covered_by(rule))
     }
 }
 
@@ -152,22 +180,18 @@ fn progress_of(clause: Clause, months: &[Month]) -> ClauseProgress {
     }
 }
 
-/// The last day of a clause's due date; the last of all where it has none.
-fn last_day(clause: &Clause) -> Day {
-    edtf::days(&clause.due).map_or(Day::MAX, |days| days.latest)
-}
-
 fn add_progress(
     clause: &mut ClauseProgress,
     last_day: Day,
-    case: &CaseState,
+    met_on: Option<Day>,
+    obligation: Obligation,
     months: &[Month],
     day: Day,
 ) {
     let one_more = |count: &mut u64| *count = count.saturating_add(1);
     one_more(&mut clause.covered);
-    let Some(met_on) = case.obligation_met_on() else {
-        if case.obligation().exclusion.is_some() {
+    let Some(met_on) = met_on else {
+        if !obligation.is_outstanding() {
             one_more(&mut clause.excluded);
             return;
         }
@@ -196,8 +220,13 @@ fn coverage_of(clause: Clause) -> ClauseCoverage {
     }
 }
 
-fn add(clause: &mut ClauseCoverage, case: &CaseState, cases_max: usize) {
-    let (obligation, standing) = (case.obligation(), case.standing());
+fn add(
+    clause: &mut ClauseCoverage,
+    case: &CaseState,
+    obligation: Obligation,
+    standing: &Standing,
+    cases_max: usize,
+) {
     let one = |holds: bool| u64::from(holds);
     clause.covered = clause.covered.saturating_add(1);
     clause.confirmed = clause
@@ -205,8 +234,9 @@ fn add(clause: &mut ClauseCoverage, case: &CaseState, cases_max: usize) {
         .saturating_add(one(obligation.is_confirmed));
     clause.reported = clause.reported.saturating_add(one(obligation.is_reported));
     clause.disputed = clause.disputed.saturating_add(one(standing.contested));
-    let is_outstanding = !obligation.is_confirmed && obligation.exclusion.is_none();
-    clause.outstanding = clause.outstanding.saturating_add(one(is_outstanding));
+    clause.outstanding = clause
+        .outstanding
+        .saturating_add(one(obligation.is_outstanding()));
     if let Some(reason) = obligation.exclusion {
         exclude(&mut clause.exclusions, reason);
     }
@@ -217,7 +247,7 @@ fn add(clause: &mut ClauseCoverage, case: &CaseState, cases_max: usize) {
             confirmed: obligation.is_confirmed,
             reported: obligation.is_reported,
             exclusion: exclusion.into(),
-            standing: Some(standing),
+            standing: Some(standing.clone()),
         });
     }
 }

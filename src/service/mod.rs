@@ -36,6 +36,7 @@ mod watch;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use prost_types::Timestamp;
@@ -48,7 +49,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use self::admin::Admin;
-use self::alerts::Board;
+use self::alerts::{Board, Passes};
 use self::arrival::{Arrivals, InTime};
 use self::audit::Audit;
 use self::case::Cases;
@@ -59,7 +60,9 @@ use crate::domain::AlertThresholds;
 use crate::ledger::Ledger;
 use crate::view::CaseList;
 use crate::wire::FILE_DESCRIPTOR_SET;
+use crate::wire::edtf::Day;
 use crate::wire::limits::{CONNECTIONS_MAX, OPEN_STREAMS_MAX, REQUEST_MESSAGE_BYTES_MAX};
+use crate::wire::moment::Moment;
 use crate::wire::v1::admin_service_server::AdminServiceServer;
 use crate::wire::v1::audit_service_server::AuditServiceServer;
 use crate::wire::v1::case_service_server::CaseServiceServer;
@@ -170,6 +173,8 @@ impl Server {
             feed: Feed::default(),
             alert_thresholds: self.alert_thresholds,
             alert_board: Arc::default(),
+            alert_passes: Passes::default(),
+            latest_day: AtomicI32::new(Day::MIN.0),
         });
         let silence_max = self.limits.silence_max;
         let arrivals = Arc::new(Arrivals::new(self.limits.arrival_max));
@@ -276,6 +281,9 @@ struct Shared {
     feed: Feed,
     alert_thresholds: AlertThresholds,
     alert_board: Arc<Mutex<Board>>,
+    alert_passes: Passes,
+    /// The latest day that it was, as days since 1970-01-01.
+    latest_day: AtomicI32,
 }
 
 impl Shared {
@@ -283,6 +291,16 @@ impl Shared {
     /// in the views, so that who is told of a change finds it in the case.
     fn heads(&self) -> signal::Receiver<u64> {
         self.ledger.subscribe()
+    }
+
+    /// The day by which alerts and due dates are judged: today, in UTC, and never before the day of
+    /// the newest record or before what it was already, whatever the clock does.
+    fn today(&self) -> Day {
+        let recorded_at = self.ledger.views().recorded_at();
+        let recorded_on = recorded_at.map_or(Day::MIN, Moment::day);
+        let today = self.ledger.today().max(recorded_on);
+        let latest = self.latest_day.fetch_max(today.0, Ordering::Relaxed);
+        today.max(Day(latest))
     }
 
     /// All cases as they stand at one position. It only takes references, so that the views are

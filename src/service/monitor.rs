@@ -13,7 +13,9 @@ use super::as_of::{self, Time};
 use super::call::{answer, blocking, only_true, refuse, violation};
 use super::changes::Changes;
 use super::status::Failure;
-use super::stream::{Answers, Heartbeat, Outlet, READ_BYTES_MAX, Reader, Stop};
+use super::stream::{
+    ANSWERS_AT_ONCE_MAX, Answers, Heartbeat, Outlet, READ_BYTES_MAX, Reader, Stop,
+};
 use super::summary::{summarise, summarise_each};
 use super::watch::{Answer, Watch};
 use super::{CasesAt, Shared};
@@ -30,9 +32,6 @@ use crate::wire::validate;
 /// The most bytes of blocks that a watcher reads at once who wants only the latest change of each
 /// case: the more it reads, the more it may leave out.
 const LATEST_READ_BYTES_MAX: usize = 1024 * 1024;
-
-/// How many answers go to the wire at once.
-const ANSWERS_AT_ONCE_MAX: usize = 64;
 
 /// How many cases of a snapshot are looked at before other tasks get their turn.
 const SNAPSHOT_TURN: usize = 256;

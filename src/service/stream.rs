@@ -27,6 +27,9 @@ use crate::wire::limits::{OPEN_STREAMS_MAX, PROGRESS_INTERVAL};
 /// How many portions of answers wait at most for the wire.
 const PORTIONS_WAITING_MAX: usize = 4;
 
+/// How many answers of a watch go to the wire at once.
+pub(super) const ANSWERS_AT_ONCE_MAX: usize = 64;
+
 /// The most bytes of blocks that a stream reads at once.
 pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
 

@@ -48,6 +48,21 @@ impl CaseList {
         }
     }
 
+    /// So many cases from a place on, taken as they stand by a few references.
+    pub fn part(&self, begin: usize, count: usize) -> impl Iterator<Item = Arc<CaseState>> + use<> {
+        let (first, end) = (
+            (begin / CHUNK_CASES).min(self.chunks.len()),
+            begin.saturating_add(count).div_ceil(CHUNK_CASES),
+        );
+        let chunks = self.chunks.iter().take(end).skip(first).cloned();
+        let cases = IntoIter {
+            chunks: chunks.collect::<Vec<_>>().into_iter(),
+            chunk: Arc::default(),
+            place: 0,
+        };
+        cases.skip(begin % CHUNK_CASES).take(count)
+    }
+
     pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Arc<CaseState>> {
         let chunk = self.chunks.get_mut(place / CHUNK_CASES)?;
         Arc::make_mut(chunk).get_mut(place % CHUNK_CASES)
@@ -171,6 +186,8 @@ mod tests {
         assert_eq!(ids(&owned), before);
         for skipped in [0, 1, 255, 256, 257, 999, 1_000, usize::MAX] {
             let rest = ids(taken.iter().skip(skipped).take(300));
+            let part: Vec<_> = taken.part(skipped, 300).collect();
+            assert_eq!(ids(&part), rest);
             assert_eq!(
                 rest,
                 before

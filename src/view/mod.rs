@@ -235,7 +235,7 @@ impl Views {
     fn find_mentions(&mut self) {
         let mut mentions = Mentions::default();
         let cases = self.cases.iter().enumerate();
-        for (place, case) in cases.filter(|(_, case)| case.may_mention()) {
+        for (place, case) in cases.filter(|(_, case)| case.keeps_payloads()) {
             for fact in case.facts_since(None) {
                 mentions.note(place, case, &fact);
             }

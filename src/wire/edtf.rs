@@ -73,6 +73,13 @@ pub enum EdtfError {
     IntervalReversed,
 }
 
+/// The last day on which something can be that is dated so; none where that has no end, or the text is
+/// no date.
+pub fn last_day(text: &str) -> Option<Day> {
+    let days = days(text).ok()?;
+    Some(days.latest).filter(|latest| *latest < Day::MAX)
+}
+
 /// Reads a date, a date with time, or an interval.
 ///
 /// # Errors

@@ -656,3 +656,66 @@ async fn lists_come_by_pages_as_known_then_and_on_any_day() {
     check_status("beyond", &beyond, Code::OutOfRange, "POSITION_BEYOND_HEAD");
     world.server.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_ends_within_a_case_that_has_more_alerts_than_it_holds() {
+    let folder = TempDir::new().unwrap();
+    let world = World::on("2024-02-01", folder.path()).await;
+    // Given a case with a hundred follow-ups that are overdue, and one before and behind it with one,
+    let follow_up = |index: usize| {
+        let due = Day(day("2024-01-01").0 + index as i32).to_string();
+        let task = v1::FollowUpTask::Visit.into();
+        let scheduled = v1::FollowUpScheduled { due, task };
+        on("2024-01-01", Payload::FollowUpScheduled(scheduled))
+    };
+    let mut expected = Vec::new();
+    for count in [1, 100, 1] {
+        let (case, _) = world.open("2024-01-01", &[E::DetentionAcknowledged]).await;
+        let mut submission = of_case(&case, follow_up(0));
+        let events = &mut submission.changes[0].events;
+        events.extend((1..count).map(follow_up));
+        expected.extend(events.iter().map(|event| event.event_id.clone()));
+        world.server.client.submit(submission).await;
+    }
+    // when they are listed by pages of thirty-two, then each page but the last is full, and each alert
+    // is there once, in order.
+    let (mut found, mut sizes, mut page_token) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let request = ListAlertsRequest {
+            page_size: 32,
+            page_token,
+            rules: vec![AlertRule::FollowUpOverdue.into()],
+            day: "2025-01-01".to_owned(),
+            ..Default::default()
+        };
+        let page = world.server.client.monitor().list_alerts(request).await;
+        let page = page.unwrap().into_inner();
+        sizes.push(page.alerts.len());
+        found.extend(page.alerts.into_iter().map(|it| it.subject_event_id));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(sizes, [32, 32, 32, 6]);
+    assert_eq!(found, expected);
+    world.server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_today_is_by_the_day_that_watchers_are_told() {
+    const RULE: AlertRule = AlertRule::NotRegistered;
+    let folder = TempDir::new().unwrap();
+    let world = World::on("2024-01-31", folder.path()).await;
+    let (case, events) = world.open("2024-01-01", &[E::DetentionAcknowledged]).await;
+    let expected = alert(&case, RULE, "2024-01-31", &events[0]);
+    let mut watch = world.watch(RULE).await;
+    assert_eq!(told(&mut watch).await.1, only(&expected));
+    // A clock that is set back takes no alert away, neither from a watcher nor from a list.
+    world.day_is("2024-01-10");
+    assert_eq!(world.listed_on(RULE, "").await, only(&expected));
+    let mut late = world.watch(RULE).await;
+    assert_eq!(told(&mut late).await.1, [expected]);
+    drop((watch, late));
+    world.server.end().await;
+}

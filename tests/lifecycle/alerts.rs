@@ -51,7 +51,9 @@ fn expected(model: &Model) -> Told {
         S::DetentionHandoverScheduled,
     ];
     if held.contains(&now.confirmed) {
-        let first = events.iter().position(|it| it.claim.is_some());
+        // The acknowledgement that the person is held; a word of mouth is none, whoever vouches for it.
+        let held = |it: &&Entry| it.claim.is_some_and(|claim| held.contains(&claim));
+        let first = events.iter().position(held);
         let ground = newest(E::VisitedAndRegistered).or(first).unwrap();
         alerts.push(alert(Rule::NoVisit, events[ground], 3));
     }
@@ -66,12 +68,16 @@ fn expected(model: &Model) -> Told {
             alerts.push(alert(Rule::HandoverPostponed, first, 0));
         }
     }
+    // What was identified since the last revocation, however many tell of it, is one identification.
+    let standing = &events[newest(E::IdentificationRevoked).map_or(0, |at| at + 1)..];
+    let is = |event: E| move |it: &&Entry| it.event == event;
     if [S::RemainsIdentified, S::RemainsReturnedToParty].contains(&now.confirmed)
-        && let Some(ground) = newest(E::IdentificationEstablished)
-        && newest(E::IdentificationRevoked).is_none_or(|at| at < ground)
-        && newest(E::FamilyInformed).is_none_or(|at| at < ground)
+        && let Some(first) = standing.iter().position(is(E::IdentificationEstablished))
+        && !standing[first..]
+            .iter()
+            .any(|it| it.event == E::FamilyInformed)
     {
-        alerts.push(alert(Rule::FamilyNotInformed, events[ground], 4));
+        alerts.push(alert(Rule::FamilyNotInformed, standing[first], 4));
     }
     // Contested now, and after each event that was recorded since this one.
     let mut since = None;
@@ -117,6 +123,60 @@ fn a_correction_a_retraction_and_a_doubt_move_what_a_rule_counts_from() {
     assert_eq!(
         alerts[1],
         of(Rule::NotRegistered, "2024-03-03", acknowledged)
+    );
+}
+
+#[test]
+fn days_without_a_visit_count_from_the_acknowledgement_and_not_from_an_allegation_before_it() {
+    // Given a detention that an own observer alleges to have begun in January, and that the authority
+    // acknowledges on 1 March,
+    let mut case = TestCase::new();
+    case.record(confirmed(E::DetentionAlleged).on("2024-01-01"));
+    assert_eq!(told(&case.state), []);
+    let acknowledged = case.record(confirmed(E::DetentionAcknowledged).on("2024-03-01"));
+    let since = Day::parse("2024-03-04").unwrap();
+    let no_visit = (Rule::NoVisit, since, acknowledged);
+    assert!(told(&case.state).contains(&no_visit));
+
+    // when a second account of the acknowledgement comes late, then the earlier of them counts.
+    case.record(confirmed(E::WhereaboutsLost).on("2024-03-05"));
+    case.record(confirmed(E::DetentionAcknowledged).on("2024-03-20"));
+    assert!(told(&case.state).contains(&no_visit));
+}
+
+#[test]
+fn a_second_account_of_an_identification_asks_for_no_second_telling() {
+    // Given remains that were identified on 10 March, and the family informed on the eleventh,
+    let mut case = TestCase::new();
+    case.record(confirmed(E::RemainsRecovered).on("2024-03-01"));
+    case.record(confirmed(E::PostMortemCompleted).on("2024-03-02"));
+    let first = case.record(confirmed(E::IdentificationEstablished).on("2024-03-10"));
+    let informed = case.record(confirmed(E::FamilyInformed).on("2024-03-11"));
+
+    // when another laboratory tells of the same identification on the twelfth, then nothing is due;
+    case.record(confirmed(E::IdentificationEstablished).on("2024-03-12"));
+    let of_family = |case: &TestCase| {
+        let mut alerts = told(&case.state).into_iter();
+        alerts.find(|(rule, ..)| *rule == Rule::FamilyNotInformed)
+    };
+    assert_eq!(of_family(&case), None);
+
+    // when it turns out that the family was not informed, then it is due since the first account;
+    case.record(retracted(informed).on("2024-03-13"));
+    let since = Day::parse("2024-03-14").unwrap();
+    assert_eq!(
+        of_family(&case),
+        Some((Rule::FamilyNotInformed, since, first))
+    );
+
+    // when the identification is revoked and established anew, then since that one.
+    case.record(confirmed(E::FamilyInformed).on("2024-03-13"));
+    case.record(confirmed(E::IdentificationRevoked).on("2024-03-14"));
+    let anew = case.record(confirmed(E::IdentificationEstablished).on("2024-03-15"));
+    let since = Day::parse("2024-03-19").unwrap();
+    assert_eq!(
+        of_family(&case),
+        Some((Rule::FamilyNotInformed, since, anew))
     );
 }
 

@@ -10,12 +10,12 @@ use clap::Args;
 use hdrhistogram::Histogram;
 use uuid::Uuid;
 
-use super::RoundArguments;
-use super::figures::{Figures, Report, ratio};
+use super::figures::{Figures, Report};
 use super::fill::{HistoryArguments, fill, status};
-use super::load::histogram;
+use super::load::{histogram, took};
 use super::story::{self, Plot};
 use super::target::{Target, TargetArguments};
+use super::{RoundArguments, milliseconds_at as at};
 use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
 use crate::wire::v1::as_of::KnownAt;
@@ -25,8 +25,6 @@ use crate::wire::v1::{
     AsOf, CaseChange, Event, EventRetracted, GetCaseRequest, GetSummaryRequest, RetractionReason,
     SubmitEventsRequest,
 };
-
-const NANOSECONDS_PER_MS: u64 = 1_000_000;
 
 /// Among how many cases, and in how long ones.
 #[derive(Debug, Args)]
@@ -98,9 +96,6 @@ async fn round(arguments: &CorrectArguments, target: &Target) -> Result<Figures,
     let mut figures = Figures::of("correct");
     figures.count("cases", status(target).await?.cases);
     figures.count("case_events", arguments.case_events);
-    let at = |latencies: &Histogram<u64>, quantile| {
-        ratio(latencies.value_at_quantile(quantile), NANOSECONDS_PER_MS)
-    };
     let (event, retraction) = (at(&latencies.event, 0.5), at(&latencies.retraction, 0.5));
     figures.number("event_p50_ms", event);
     figures.number("event_p99_ms", at(&latencies.event, 0.99));
@@ -191,9 +186,4 @@ fn known_at(position: u64) -> Option<AsOf> {
         known_at: Some(KnownAt::Position(position)),
         ..AsOf::default()
     })
-}
-
-fn took(began_at: Instant, latencies: &mut Histogram<u64>) {
-    let nanoseconds = u64::try_from(began_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    latencies.saturating_record(nanoseconds);
 }

@@ -157,8 +157,7 @@ impl Default for Tally {
 impl Tally {
     pub(super) fn answered(&mut self, sent_at: Instant) {
         self.recorded += 1;
-        let nanoseconds = u64::try_from(sent_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.latencies.saturating_record(nanoseconds);
+        took(sent_at, &mut self.latencies);
     }
 
     fn refused(&mut self, why: impl FnOnce() -> String) {
@@ -186,6 +185,12 @@ impl Tally {
             ))),
         }
     }
+}
+
+/// Notes how long an answer took that is there now.
+pub(super) fn took(sent_at: Instant, latencies: &mut Histogram<u64>) {
+    let nanoseconds = u64::try_from(sent_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    latencies.saturating_record(nanoseconds);
 }
 
 /// Latencies in nanoseconds up to a minute, to a thousandth.

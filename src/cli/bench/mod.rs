@@ -154,7 +154,6 @@ async fn measure(bench: &Bench) -> Result<(), Failure> {
 
 /// How long answers took, in milliseconds.
 fn latencies(latencies: &Histogram<u64>) -> Figures {
-    const NANOSECONDS_PER_MS: u64 = 1_000_000;
     let mut figures = Figures::default();
     for (name, quantile) in [
         ("p50_ms", 0.5),
@@ -162,10 +161,15 @@ fn latencies(latencies: &Histogram<u64>) -> Figures {
         ("p999_ms", 0.999),
         ("max_ms", 1.0),
     ] {
-        let nanoseconds = latencies.value_at_quantile(quantile);
-        figures.number(name, ratio(nanoseconds, NANOSECONDS_PER_MS));
+        figures.number(name, milliseconds_at(latencies, quantile));
     }
     figures
+}
+
+/// A quantile of latencies in nanoseconds, in milliseconds.
+fn milliseconds_at(latencies: &Histogram<u64>, quantile: f64) -> f64 {
+    const NANOSECONDS_PER_MS: u64 = 1_000_000;
+    ratio(latencies.value_at_quantile(quantile), NANOSECONDS_PER_MS)
 }
 
 /// Sets what follows apart, for people.

@@ -1,23 +1,24 @@
 //! `casetrail outbox append`: checks submissions as a server would, and keeps them durably.
 //!
 //! Invariants: nothing that is malformed enters the queue, and nothing twice. A submission is told as
-//! appended once it is durable. What is wrong is told by line and field, and never repeated.
+//! appended once it is durable. What is wrong is told by line and field, and never repeated. That
+//! nobody reads what is told keeps nothing from being appended.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
 use uuid::Uuid;
 
-use super::entries::{Entry, State};
+use super::entries::{Entries, Entry, State};
 use super::format::Record;
 use super::queue::{Missing, Queue};
-use super::{QueueArguments, open};
+use super::{QueueArguments, open, unless_closed};
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, note};
 use crate::cli::submit::{Line, read_lines};
 use crate::ledger;
 use crate::wire::day::Day;
+use crate::wire::v1::SubmitEventsRequest;
 use crate::wire::validate::{self, Invalid, Submission};
 
 /// How many submissions are made durable together, where so many are there at once.
@@ -54,7 +55,6 @@ pub(super) fn run(arguments: &AppendArguments) -> Result<(), Failure> {
         queue: open(&arguments.queue.queue, Missing::Make)?,
         output: Output::stdout(),
         today: arguments.today.unwrap_or_else(ledger::today),
-        digests: HashMap::new(),
         batch: Vec::new(),
         tally: Tally::default(),
     };
@@ -73,11 +73,11 @@ pub(super) fn run(arguments: &AppendArguments) -> Result<(), Failure> {
     }
     appending.write()?;
     let tally = appending.tally;
-    appending.output.line(&format!(
+    appending.tell(&format!(
         "{} lines: {} appended ({} events), {} already in the queue, {} not appended",
         tally.lines, tally.appended, tally.events, tally.known, tally.refused
     ))?;
-    appending.output.flush()?;
+    unless_closed(appending.output.flush())?;
     match tally.refused {
         _ if result.is_err() => result,
         0 => Ok(()),
@@ -93,8 +93,7 @@ struct Appending {
     queue: Queue,
     output: Output,
     today: Day,
-    /// What was appended by this command, or is about to be.
-    digests: HashMap<Uuid, [u8; 32]>,
+    /// What is not durable yet.
     batch: Vec<(Uuid, Record)>,
     tally: Tally,
 }
@@ -127,11 +126,14 @@ impl Appending {
                 return Ok(());
             }
         };
-        match self.known(&checked) {
+        // In the order of the lines: what this one may repeat is in the queue, and told, before it.
+        if self.batch.iter().any(|(id, _)| *id == checked.request_id) {
+            self.write()?;
+        }
+        match known(self.queue.entries(), &submission, &checked) {
             Known::No => {
                 let events = checked.changes.iter().map(|change| change.events.len());
                 self.tally.events += events.sum::<usize>();
-                self.digests.insert(checked.request_id, checked.digest);
                 let record = Record::Appended {
                     on: self.today,
                     submission,
@@ -139,11 +141,9 @@ impl Appending {
                 self.batch.push((checked.request_id, record));
             }
             Known::Same(state) => {
-                // In the order of the lines: what comes before it is told first.
                 self.write()?;
                 self.tally.known += 1;
-                let text = format!("known     {}  {state}", checked.request_id);
-                self.output.line(&text)?;
+                self.tell(&format!("known     {}  {state}", checked.request_id))?;
             }
             Known::Other => self.refuse(
                 line.number,
@@ -159,40 +159,23 @@ impl Appending {
         note(&format!("line {line}: not appended: {problem}"));
     }
 
-    /// Whether the queue has a submission of this request_id.
-    fn known(&self, checked: &Submission) -> Known {
-        if let Some(digest) = self.digests.get(&checked.request_id) {
-            return match *digest == checked.digest {
-                true => Known::Same("waits"),
-                false => Known::Other,
-            };
-        }
-        match self.queue.entries().get(checked.request_id) {
-            None => Known::No,
-            Some(entry) if digest(entry) == Some(checked.digest) => {
-                Known::Same(match entry.state {
-                    State::Waiting => "waits",
-                    State::Recorded(_) => "is recorded",
-                    State::Refused(_) => "was refused; send --retry-refused sends it again",
-                })
-            }
-            Some(_) => Known::Other,
-        }
+    fn tell(&mut self, text: &str) -> Result<(), Failure> {
+        unless_closed(self.output.line(text))
     }
 
     /// Makes the batch durable, and tells it.
     fn write(&mut self) -> Result<(), Failure> {
         if self.batch.is_empty() {
-            return self.output.flush();
+            return unless_closed(self.output.flush());
         }
         let (request_ids, records): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.batch).into_iter().unzip();
-        self.queue.write(records)?;
+        self.queue.append(records)?;
         for request_id in request_ids {
             self.tally.appended += 1;
-            self.output.line(&format!("appended  {request_id}"))?;
+            self.tell(&format!("appended  {request_id}"))?;
         }
-        self.output.flush()
+        unless_closed(self.output.flush())
     }
 }
 
@@ -205,10 +188,27 @@ enum Known {
     Other,
 }
 
-/// The digest of a submission in the queue, which was valid on the day it was appended.
-fn digest(entry: &Entry) -> Option<[u8; 32]> {
-    let checked = validate::submission(entry.submission.clone(), entry.appended_on);
-    checked.ok().map(|submission| submission.digest)
+/// Whether the queue has a submission of this request_id.
+fn known(entries: &Entries, submission: &SubmitEventsRequest, checked: &Submission) -> Known {
+    match entries.get(checked.request_id) {
+        None => Known::No,
+        Some(entry) if is_same(entry, submission, checked) => Known::Same(match entry.state {
+            State::Waiting => "waits",
+            State::Recorded(_) => "is recorded",
+            State::Refused(_) => "was refused; send --retry-refused sends it again",
+        }),
+        Some(_) => Known::Other,
+    }
+}
+
+/// Whether a submission says what one in the queue says, as a server would judge: their forms may
+/// differ. The one in the queue was valid on the day on which it was appended.
+fn is_same(entry: &Entry, submission: &SubmitEventsRequest, checked: &Submission) -> bool {
+    let digest = || {
+        let checked = validate::submission(entry.submission.clone(), entry.appended_on);
+        checked.ok().map(|submission| submission.digest)
+    };
+    entry.submission == *submission || digest() == Some(checked.digest)
 }
 
 /// What is wrong with a submission, a field a line, as a server would tell it.

@@ -14,7 +14,8 @@
 //! refusals are messages of the protocol in canonical JSON, so that a person can read the file.
 //!
 //! Invariants:
-//! - The file is only appended to. The state of the queue is the fold of its lines.
+//! - Lines are only appended, but for a torn tail, which the next command cuts off, and for pruning,
+//!   which writes a new file. The state of the queue is the fold of the lines.
 //! - `sealed N` is written once everything before it is durable, and nothing is told as done before
 //!   its seal is durable too. N is the seal's own offset in bytes.
 //! - So what is not whole and has no seal behind it was never told as done: it is a torn tail. With a
@@ -80,6 +81,8 @@ pub(super) struct Content {
     pub(super) records: Vec<Record>,
     /// How many bytes are whole lines; 0 where the file was not begun.
     pub(super) whole_bytes: usize,
+    /// Where the last seal begins; 0 where there is none yet.
+    pub(super) seal_begins: usize,
     /// How many bytes end with the last seal.
     pub(super) sealed_bytes: usize,
 }
@@ -161,11 +164,7 @@ fn line(text: &str) -> String {
 /// Where it is no queue, or damaged.
 pub(super) fn read(bytes: &[u8]) -> Result<Content, Fault> {
     let Some(mut rest) = bytes.strip_prefix(HEADER) else {
-        return match bytes {
-            _ if was_only_begun(bytes) => Ok(Content::default()),
-            _ if bytes.starts_with(HEADER_BEGINS) => Err(Fault::NewerFormat),
-            _ => Err(Fault::NotAnOutbox),
-        };
+        return without_header(bytes);
     };
     let mut content = Content {
         whole_bytes: HEADER.len(),
@@ -183,6 +182,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Content, Fault> {
         match parse(text).ok_or(Fault::NotUnderstood { line })? {
             Line::Record(record) => content.records.push(*record),
             Line::Sealed(offset) if usize::try_from(offset) == Ok(content.whole_bytes) => {
+                content.seal_begins = content.whole_bytes;
                 content.sealed_bytes = whole_bytes;
             }
             // Something is missing before it, or there is more than there was.
@@ -203,13 +203,38 @@ pub(super) fn read(bytes: &[u8]) -> Result<Content, Fault> {
     Ok(content)
 }
 
+/// What a file is that does not begin as a queue of this version does.
+fn without_header(bytes: &[u8]) -> Result<Content, Fault> {
+    if was_only_begun(bytes) {
+        return Ok(Content::default());
+    }
+    let (first, behind) = match memchr(b'\n', bytes).and_then(|end| bytes.split_at_checked(end)) {
+        Some((first, behind)) => (first, behind.get(1..).unwrap_or_default()),
+        None => (bytes, &[][..]),
+    };
+    let version = first.strip_prefix(HEADER_BEGINS);
+    let names_a_version = version.is_some_and(|it| it.iter().all(u8::is_ascii_digit));
+    let mut lines = behind.split_inclusive(|byte| *byte == b'\n');
+    let is_understood = |line: &[u8]| {
+        let line = line.strip_suffix(b"\n");
+        line.and_then(verified).and_then(parse).is_some()
+    };
+    let is_newer = names_a_version && !lines.all(is_understood);
+    match holds_seal(bytes) {
+        // All that was told as done stands behind a first line that is no longer as it was.
+        true if !is_newer => Err(Fault::Damaged { line: 1, byte: 0 }),
+        _ if version.is_some() => Err(Fault::NewerFormat),
+        _ => Err(Fault::NotAnOutbox),
+    }
+}
+
 /// The records of all lines that are whole, whatever stands between them, and the numbers of those that
 /// are not, from 1.
 pub(super) fn read_whole_lines(bytes: &[u8]) -> (Vec<Record>, Vec<u64>) {
     let (mut records, mut others) = (Vec::new(), Vec::new());
     let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     for (number, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
-        let is_header = number == 1 && line.starts_with(HEADER_BEGINS);
+        let is_header = number == 1 && HEADER.strip_suffix(b"\n") == Some(line);
         match verified(line).and_then(parse) {
             Some(Line::Record(record)) => records.push(*record),
             Some(Line::Sealed(_)) => {}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::QueueArguments;
 use super::entries::{Entry, State};
-use super::queue::look;
+use super::queue::{Look, look};
 use crate::cli::failure::{Failure, describe};
 use crate::cli::output::{Output, json_of, note};
 use crate::wire::v1::SubmitEventsResponse;
@@ -13,7 +13,8 @@ use crate::wire::v1::SubmitEventsResponse;
 /// Which queue to show.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Changes nothing, and shows no event: only identifiers, days, and the server's answers.
+Changes nothing, keeps no other command from writing, and shows no event: only identifiers, days, and
+the server's answers. The exit code is 1 where the output was closed before all was shown.
 
 With --json there is one object a line: {\"requestId\":\"..\",\"state\":\"..\",\"appendedOn\":\"..\",
 \"events\":N,\"caseIds\":[..]}, where state is waiting, recorded or refused; \"recorded\" then holds
@@ -32,33 +33,41 @@ pub(super) struct ListArguments {
 
 pub(super) fn run(arguments: &ListArguments) -> Result<(), Failure> {
     let look = look(&arguments.queue.queue)?;
+    show(&look, arguments.json).map_err(|failure| match failure {
+        Failure::OutputClosed => {
+            Failure::Failed("the output was closed before all was shown".to_owned())
+        }
+        failure => failure,
+    })?;
+    if look.torn_bytes > 0 {
+        note(&format!(
+            "The last {} bytes of the file are what another command is writing, or what an interrupted \
+             one left unfinished; nothing of it was told as done. The next command that writes cuts \
+             off what is left.",
+            look.torn_bytes
+        ));
+    }
+    Ok(())
+}
+
+fn show(look: &Look, json: bool) -> Result<(), Failure> {
     let mut output = Output::stdout();
     for entry in look.entries.iter() {
-        let text = if arguments.json {
+        let text = if json {
             object(entry)?.to_string()
         } else {
             line(entry)
         };
         output.line(&text)?;
     }
-    if !arguments.json {
+    if !json {
         let counts = look.entries.counts();
         output.line(&format!(
             "{} wait, {} recorded, {} refused",
             counts.waiting, counts.recorded, counts.refused
         ))?;
     }
-    output.flush()?;
-    if look.is_in_use {
-        note("Another casetrail outbox command is at work with this file; more may follow.");
-    } else if look.torn_bytes > 0 {
-        note(&format!(
-            "The last {} bytes of the file are what an interrupted command left unfinished; nothing \
-             of it was told as done. The next command that writes cuts it off.",
-            look.torn_bytes
-        ));
-    }
-    Ok(())
+    output.flush()
 }
 
 fn line(entry: &Entry) -> String {

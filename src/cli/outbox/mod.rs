@@ -40,8 +40,8 @@ recorded twice. What a server refuses stays in the queue with the reason, and is
 until `send --retry-refused`; `remove` takes a submission out for good. What was removed or recorded
 is still in the file until `prune` leaves it out.
 
-The file is made for its owner alone (mode 0600) and is not encrypted. One command at a time works
-with it. --queue or CASETRAIL_OUTBOX names it.
+The file is made for its owner alone (mode 0600) and is not encrypted. One command at a time writes
+it; list can be run meanwhile. --queue or CASETRAIL_OUTBOX names it.
 
 Examples:
   casetrail outbox append --queue outbox.queue case.jsonl
@@ -174,10 +174,12 @@ fn remove(arguments: &RemoveArguments) -> Result<(), Failure> {
     });
     queue.write(records.collect())?;
     let mut output = Output::stdout();
-    for request_id in &arguments.request_ids {
-        output.line(&format!("removed   {request_id}"))?;
-    }
-    output.flush()
+    let mut told = arguments
+        .request_ids
+        .iter()
+        .map(|request_id| output.line(&format!("removed   {request_id}")));
+    unless_closed(told.try_for_each(|told| told))?;
+    unless_closed(output.flush())
 }
 
 fn prune(arguments: &PruneArguments) -> Result<(), Failure> {
@@ -185,11 +187,11 @@ fn prune(arguments: &PruneArguments) -> Result<(), Failure> {
     let counts = queue.entries().counts();
     queue.prune()?;
     let mut output = Output::stdout();
-    output.line(&format!(
+    let told = output.line(&format!(
         "{} recorded left out; {} wait, {} refused",
         counts.recorded, counts.waiting, counts.refused
-    ))?;
-    output.flush()
+    ));
+    unless_closed(told.and_then(|()| output.flush()))
 }
 
 fn salvage(arguments: &SalvageArguments) -> Result<(), Failure> {
@@ -205,14 +207,14 @@ fn salvage(arguments: &SalvageArguments) -> Result<(), Failure> {
     queue.write(entries.records(|_| true))?;
     let counts = entries.counts();
     let mut output = Output::stdout();
-    output.line(&format!(
+    let told = output.line(&format!(
         "lifted into {}: {} wait, {} recorded, {} refused",
         new.display(),
         counts.waiting,
         counts.recorded,
         counts.refused
-    ))?;
-    output.flush()?;
+    ));
+    unless_closed(told.and_then(|()| output.flush()))?;
     if others.is_empty() {
         return Ok(());
     }
@@ -224,6 +226,14 @@ fn salvage(arguments: &SalvageArguments) -> Result<(), Failure> {
          again",
         others.join(", ")
     )))
+}
+
+/// Goes on where nobody reads any more what is told: how a command ends is by what it did.
+fn unless_closed(told: Result<(), Failure>) -> Result<(), Failure> {
+    match told {
+        Err(Failure::OutputClosed) => Ok(()),
+        told => told,
+    }
 }
 
 fn parse_request_id(text: &str) -> Result<Uuid, String> {

@@ -2,10 +2,11 @@
 //! as done.
 //!
 //! Invariants:
-//! - One command works with the file at a time; a lock held by the system ends with its process.
+//! - One command writes the file at a time; a lock held by the system ends with its process. Who only
+//!   looks takes none, and keeps nobody from writing.
 //! - Once a command has opened the file, all in it is whole, durable and sealed: a torn tail is cut
-//!   off, and whole lines that an interrupted command left are written once more, since a failed
-//!   sync may have left them in the system's memory alone.
+//!   off, and the last seal and whole lines behind it are written once more, since a failed sync may
+//!   have left them in the system's memory alone.
 //! - A failed write ends writing.
 //! - The file is made for its owner alone (0600): what it holds can be personal. No error shows any of
 //!   it.
@@ -22,8 +23,13 @@ use crate::cli::salvage::shell_word;
 
 /// The permissions of the file: its owner reads and writes it.
 const MODE: u32 = 0o600;
-/// The largest queue, in bytes. It is read as a whole; a worker who writes for a year stays far below.
+/// Up to which size a queue is appended to, in bytes. It is read as a whole; a worker who writes for a
+/// year stays far below. One that is larger is listed, sent and pruned all the same, and takes answers.
 const QUEUE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How often a look is taken at a file that is written meanwhile.
+const LOOKS_MAX: usize = 16;
+/// How many names are tried for a file that takes the place of another one.
+const NAMES_MAX: u32 = 16;
 
 /// A queue that is open for writing; nobody else writes it meanwhile.
 #[derive(Debug)]
@@ -35,6 +41,7 @@ pub(super) struct Queue {
     entries: Entries,
     torn_bytes: u64,
     has_failed: bool,
+    bytes_max: u64,
 }
 
 /// What a queue holds, as one looks at it.
@@ -42,10 +49,8 @@ pub(super) struct Queue {
 pub(super) struct Look {
     /// The submissions.
     pub(super) entries: Entries,
-    /// How many bytes at the end are not whole.
+    /// How many bytes at the end are not whole: another command is writing them, or was interrupted.
     pub(super) torn_bytes: u64,
-    /// Whether another command works with the file.
-    pub(super) is_in_use: bool,
 }
 
 /// Whether a file that isn't there is made.
@@ -64,6 +69,7 @@ impl Queue {
     /// `Usage` where there is no such file, or it is something else; `Failed` where another command
     /// works with it, where it is damaged, and what the file system says.
     pub(super) fn open(path: &Path, missing: Missing) -> Result<Self, Failure> {
+        refuse_what_is_no_file(path)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true);
         options.create(missing == Missing::Make).mode(MODE);
@@ -88,6 +94,7 @@ impl Queue {
             entries: Entries::default(),
             torn_bytes: 0,
             has_failed: false,
+            bytes_max: QUEUE_BYTES_MAX,
         };
         let settled = queue.settle(&bytes, &content);
         settled.map_err(failed("writing", path))?;
@@ -99,6 +106,7 @@ impl Queue {
     fn settle(&mut self, bytes: &[u8], content: &Content) -> io::Result<()> {
         let Content {
             whole_bytes,
+            seal_begins,
             sealed_bytes,
             ..
         } = *content;
@@ -107,10 +115,10 @@ impl Queue {
             self.file.write_all_at(HEADER, 0)?;
             self.end = length(HEADER);
         } else {
-            let unsealed = bytes.get(sealed_bytes..whole_bytes).unwrap_or_default();
+            let doubtful = bytes.get(seal_begins..whole_bytes).unwrap_or_default();
             let whole = bytes.get(..whole_bytes).unwrap_or_default();
             self.file
-                .write_all_at(unsealed, length(whole) - length(unsealed))?;
+                .write_all_at(doubtful, length(whole) - length(doubtful))?;
             self.end = length(whole);
             self.torn_bytes = length(bytes) - self.end;
         }
@@ -133,23 +141,37 @@ impl Queue {
         &self.entries
     }
 
+    /// Appends submissions, as [`Queue::write`] writes.
+    ///
+    /// # Errors
+    /// As [`Queue::write`], and `Failed` where the queue would grow beyond its limit; nothing is
+    /// written then.
+    pub(super) fn append(&mut self, records: Vec<Record>) -> Result<(), Failure> {
+        let lines = render(&records)?;
+        if self.end.saturating_add(length(lines.as_bytes())) > self.bytes_max {
+            return Err(too_large(&self.path, self.bytes_max));
+        }
+        self.write_lines(records, &lines)
+    }
+
     /// Writes records. Once it returns they are durable, and in the queue.
     ///
     /// # Errors
-    /// `Failed` where the queue would grow beyond its limit, and what the file system says: then it
-    /// is not known what of it was written, and nothing more can be.
+    /// What the file system says: then it is not known what of it was written, and nothing more can
+    /// be.
     pub(super) fn write(&mut self, records: Vec<Record>) -> Result<(), Failure> {
+        let lines = render(&records)?;
+        self.write_lines(records, &lines)
+    }
+
+    fn write_lines(&mut self, records: Vec<Record>, lines: &str) -> Result<(), Failure> {
         let path = self.path.clone();
         if self.has_failed {
             let text = format!("{}: an earlier write failed", path.display());
             return Err(Failure::Failed(text));
         }
-        let lines = render(&records)?;
-        if self.end.saturating_add(length(lines.as_bytes())) > QUEUE_BYTES_MAX {
-            return Err(too_large(&path));
-        }
         self.has_failed = true;
-        let written = self.append(lines.as_bytes()).and_then(|()| self.seal());
+        let written = self.put(lines.as_bytes()).and_then(|()| self.seal());
         written.map_err(failed("writing", &path))?;
         self.has_failed = false;
         records.into_iter().for_each(|each| self.entries.take(each));
@@ -158,10 +180,10 @@ impl Queue {
 
     /// Appends a seal: everything before it is durable.
     fn seal(&mut self) -> io::Result<()> {
-        self.append(format::seal(self.end).as_bytes())
+        self.put(format::seal(self.end).as_bytes())
     }
 
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, self.end)?;
         self.file.sync_data()?;
         self.end += length(bytes);
@@ -175,17 +197,22 @@ impl Queue {
     pub(super) fn prune(self) -> Result<(), Failure> {
         // Through a link the file itself is replaced.
         let path = fs::canonicalize(&self.path).map_err(failed("reading", &self.path))?;
-        let mut name = path.clone().into_os_string();
-        name.push(".new");
-        let aside = PathBuf::from(name);
         let is_recorded = |entry: &Entry| matches!(entry.state, State::Recorded(_));
         let records = self.entries.records(|entry| !is_recorded(entry));
         let mut content = HEADER.to_vec();
         content.extend_from_slice(render(&records)?.as_bytes());
         let seal = format::seal(length(&content));
         content.extend_from_slice(seal.as_bytes());
-        write_new(&aside, &content).map_err(failed("writing", &aside))?;
-        fs::rename(&aside, &path).map_err(failed("replacing", &path))?;
+        let (aside, file) = create_beside(&path).map_err(failed("replacing", &path))?;
+        let written = file
+            .write_all_at(&content, 0)
+            .and_then(|()| file.sync_all());
+        let replaced = written.and_then(|()| fs::rename(&aside, &path));
+        replaced.map_err(|cause| {
+            // The old one is as it was, and this one's content is in it.
+            let _ = fs::remove_file(&aside);
+            failed("replacing", &path)(cause)
+        })?;
         sync_folder(&path).map_err(failed("syncing the folder of", &path))
     }
 }
@@ -200,27 +227,25 @@ impl Drop for Queue {
 /// Looks at a queue without changing anything.
 ///
 /// # Errors
-/// As [`Queue::open`], but for a file that is in use.
+/// As [`Queue::open`]; one that is written all the time can't be looked at.
 pub(super) fn look(path: &Path) -> Result<Look, Failure> {
-    let file = File::open(path).map_err(not_opened(path))?;
-    let is_in_use = match file.try_lock_shared() {
-        Ok(()) => false,
-        Err(TryLockError::WouldBlock) => true,
-        Err(TryLockError::Error(cause)) => return Err(failed("locking", path)(cause)),
-    };
-    let bytes = read_all(&file, path)?;
-    let content = match format::read(&bytes) {
-        Ok(content) => content,
-        // It was perhaps read while a tail was cut off and written anew.
-        Err(_) if is_in_use => return Err(in_use(path)),
-        Err(fault) => return Err(not_a_queue(path)(fault)),
-    };
-    let whole = bytes.get(..content.whole_bytes).unwrap_or_default();
-    Ok(Look {
-        torn_bytes: length(&bytes) - length(whole),
-        entries: content.records.into_iter().collect(),
-        is_in_use,
-    })
+    let mut before = None;
+    for _ in 0..LOOKS_MAX {
+        let bytes = read_file(path)?;
+        match format::read(&bytes) {
+            Ok(content) => {
+                let whole = bytes.get(..content.whole_bytes).unwrap_or_default();
+                return Ok(Look {
+                    torn_bytes: length(&bytes) - length(whole),
+                    entries: content.records.into_iter().collect(),
+                });
+            }
+            Err(fault) if before.as_ref() == Some(&bytes) => return Err(not_a_queue(path)(fault)),
+            // It was perhaps read while a tail was cut off and written anew.
+            Err(_) => before = Some(bytes),
+        }
+    }
+    Err(in_use(path))
 }
 
 /// What is whole of a damaged queue, and the numbers of the lines that are not.
@@ -228,8 +253,7 @@ pub(super) fn look(path: &Path) -> Result<Look, Failure> {
 /// # Errors
 /// Where the file can't be read, or nothing in it is of a queue.
 pub(super) fn read_damaged(path: &Path) -> Result<(Entries, Vec<u64>), Failure> {
-    let file = File::open(path).map_err(not_opened(path))?;
-    let bytes = read_all(&file, path)?;
+    let bytes = read_file(path)?;
     let (records, others) = format::read_whole_lines(&bytes);
     if records.is_empty() && format::read(&bytes) == Err(Fault::NotAnOutbox) {
         return Err(not_a_queue(path)(Fault::NotAnOutbox));
@@ -242,24 +266,47 @@ fn render(records: &[Record]) -> Result<String, Failure> {
     lines.map_err(|error| Failure::local("a submission or its answer can't be kept", &error))
 }
 
-/// Writes a file that is whole and durable once it has another name.
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Makes a file beside another one, under a name that nothing had: what is there is never written
+/// over.
+fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(MODE);
-    let file = options.open(path)?;
-    file.set_permissions(Permissions::from_mode(MODE))?;
-    file.write_all_at(content, 0)?;
-    file.sync_all()
+    options.write(true).create_new(true).mode(MODE);
+    let mut number = 1;
+    loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".pruned-{}-{number}", std::process::id()));
+        let aside = PathBuf::from(name);
+        match options.open(&aside) {
+            Ok(file) => {
+                file.set_permissions(Permissions::from_mode(MODE))?;
+                return Ok((aside, file));
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && number < NAMES_MAX => {
+                number += 1;
+            }
+            Err(cause) => return Err(cause),
+        }
+    }
+}
+
+/// A pipe or a device is no queue, and the opening of one may wait for ever.
+fn refuse_what_is_no_file(path: &Path) -> Result<(), Failure> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            let text = format!("{}: is no file; name a queue file", path.display());
+            Err(Failure::Usage(text))
+        }
+        // That it is not there is for the opening to tell.
+        _ => Ok(()),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    refuse_what_is_no_file(path)?;
+    read_all(&File::open(path).map_err(not_opened(path))?, path)
 }
 
 fn read_all(file: &File, path: &Path) -> Result<Vec<u8>, Failure> {
-    let metadata = file.metadata().map_err(failed("reading", path))?;
-    if !metadata.is_file() {
-        return Err(Failure::Usage(format!("{}: is no file", path.display())));
-    }
-    if metadata.len() > QUEUE_BYTES_MAX {
-        return Err(too_large(path));
-    }
     let mut bytes = Vec::new();
     let mut reader = file;
     reader
@@ -328,11 +375,13 @@ fn in_use(path: &Path) -> Failure {
     ))
 }
 
-fn too_large(path: &Path) -> Failure {
+fn too_large(path: &Path, bytes_max: u64) -> Failure {
     Failure::Failed(format!(
-        "{}: a queue holds at most {} MiB; send what waits, then casetrail outbox prune",
+        "{}: a queue is appended to up to {} MiB. Send what waits, then leave out what is recorded:\n  \
+         casetrail outbox prune --queue {}",
         path.display(),
-        QUEUE_BYTES_MAX / 1024 / 1024
+        bytes_max / 1024 / 1024,
+        shell_word(path)
     ))
 }
 

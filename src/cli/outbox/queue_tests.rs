@@ -113,7 +113,7 @@ fn what_is_written_is_read_again() {
     let look = look(&written.path()).unwrap();
     let expected: Entries = written.records.iter().cloned().collect();
     assert_eq!(look.entries, expected);
-    assert_eq!((look.torn_bytes, look.is_in_use), (0, false));
+    assert_eq!(look.torn_bytes, 0);
     let (waiting, recorded, refused) = (3, 1, 1);
     let expected = Counts {
         waiting,
@@ -213,12 +213,58 @@ fn a_flipped_bit_is_noticed_or_loses_nothing() {
         let mut bytes = written.bytes.clone();
         bytes[place] ^= 1 << bit;
         match format::read(&bytes) {
-            Err(_) => noticed += 1,
+            Err(Fault::Damaged { line, .. }) => {
+                let lines = &written.bytes[..place];
+                let expected = lines.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+                // A line ending that is gone makes two lines one.
+                assert!(
+                    line == expected,
+                    "byte {place}: line {line} and not {expected}"
+                );
+                noticed += 1;
+            }
+            Err(fault) => panic!("byte {place}: {fault}"),
             Ok(content) => assert_eq!(content.records, written.records, "byte {place}"),
         }
     }
     // What is not noticed at once is in the last seal, which holds nothing else.
     assert!(noticed > written.bytes.len() - 40, "{noticed}");
+}
+
+#[test]
+fn a_damaged_first_line_is_told_with_what_to_type_and_the_rest_is_lifted() {
+    let written = written();
+    for (first, lines) in [("casetrail outbox 7\n", 1), ("casetraim outbox 1\n", 1)] {
+        let mut bytes = written.bytes.clone();
+        bytes[..first.len()].copy_from_slice(first.as_bytes());
+        fs::write(written.path(), &bytes).unwrap();
+        let failure = Queue::open(&written.path(), Missing::Refuse).unwrap_err();
+        let text = failure.to_string();
+        assert!(text.contains("line 1, from byte 0 on"), "{text}");
+        assert!(text.contains("casetrail outbox salvage "), "{text}");
+        let (entries, others) = read_damaged(&written.path()).unwrap();
+        let expected: Entries = written.records.iter().cloned().collect();
+        assert_eq!((entries, others.len()), (expected, lines));
+        assert_eq!(fs::read(written.path()).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn at_its_limit_a_queue_takes_answers_and_no_further_submission() {
+    let written = written();
+    let mut queue = Queue::open(&written.path(), Missing::Refuse).unwrap();
+    queue.bytes_max = queue.end;
+    let further = appended(&Sample::new(9, 8).last().unwrap());
+    let failure = queue.append(vec![further]).unwrap_err().to_string();
+    assert!(
+        failure.contains("casetrail outbox prune --queue "),
+        "{failure}"
+    );
+    assert_eq!(fs::read(written.path()).unwrap(), written.bytes);
+    let answered = recorded(&submissions()[3]);
+    queue.write(vec![answered.clone()]).unwrap();
+    let records = written.records.into_iter().chain([answered]);
+    assert_eq!(queue.entries, records.collect());
 }
 
 #[test]
@@ -327,7 +373,9 @@ fn a_second_command_is_told_that_another_is_at_work() {
             .to_string()
             .contains("another casetrail outbox command is at work")
     );
-    assert!(look(&written.path()).unwrap().is_in_use);
+    // Who only looks may look meanwhile.
+    let expected: Entries = written.records.iter().cloned().collect();
+    assert_eq!(look(&written.path()).unwrap().entries, expected);
     drop(queue);
     Queue::open(&written.path(), Missing::Refuse).unwrap();
 }
@@ -342,8 +390,13 @@ fn pruning_keeps_what_waits_and_what_is_refused_and_nothing_else() {
     // One who opened the old file before takes note that it is no longer there.
     let old = File::open(written.path()).unwrap();
     assert!(is_at(&old, &written.path()));
+    // What somebody else has beside it under a like name stays.
+    let beside = written.folder.path().join("queue.new");
+    fs::write(&beside, b"another file").unwrap();
     queue.prune().unwrap();
     assert!(!is_at(&old, &written.path()));
+    assert_eq!(fs::read(&beside).unwrap(), b"another file");
+    assert_eq!(fs::read_dir(written.folder.path()).unwrap().count(), 3);
     let is_recorded = |entry: &&Entry| matches!(entry.state, State::Recorded(_));
     let kept: Vec<_> = before.iter().filter(|entry| !is_recorded(entry)).collect();
     assert_eq!(kept.len(), 4);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::entries::{Counts, State};
 use super::format::Record;
 use super::queue::{Missing, Queue};
-use super::{QueueArguments, open};
+use super::{QueueArguments, open, unless_closed};
 use crate::cli::connection::{RecorderArguments, ServerArguments};
 use crate::cli::failure::{Failure, describe};
 use crate::cli::output::{Output, note};
@@ -60,14 +60,14 @@ pub(super) async fn run(arguments: &SendArguments) -> Result<(), Failure> {
     let (request_ids, submissions) = due(&queue, arguments.retry_refused);
     let mut output = Output::stdout();
     if submissions.is_empty() {
-        output.line(&format!(
-            "nothing to send; {}",
-            told(queue.entries().counts())
-        ))?;
-        return output.flush();
+        let text = format!("nothing to send; {}", told(queue.entries().counts()));
+        return unless_closed(output.line(&text).and_then(|()| output.flush()));
     }
     let sent = submissions.len();
-    let connected = arguments.server.connect_as(&arguments.recorder).await;
+    let connected = tokio::select! {
+        connected = arguments.server.connect_as(&arguments.recorder) => connected,
+        _ = tokio::signal::ctrl_c() => Err(interrupted()),
+    };
     let connection = connected.map_err(|failure| {
         failure.with_advice(format!(
             "{sent} submissions still wait; send again once there is a connection."
@@ -93,7 +93,7 @@ pub(super) async fn run(arguments: &SendArguments) -> Result<(), Failure> {
             biased;
             _ = answers.recv_many(&mut batch, BATCH_MAX) => kept.keep(&mut queue, &mut batch)?,
             submitted = &mut flight => break submitted,
-            _ = tokio::signal::ctrl_c() => break Err(Failure::Failed("interrupted".to_owned())),
+            _ = tokio::signal::ctrl_c() => break Err(interrupted()),
         }
     };
     drop(flight);
@@ -102,14 +102,14 @@ pub(super) async fn run(arguments: &SendArguments) -> Result<(), Failure> {
     }
     kept.keep(&mut queue, &mut batch)?;
     let counts = queue.entries().counts();
-    output.line(&format!(
+    let text = format!(
         "{sent} to send: {} recorded, {} already recorded, {} refused; {}",
         kept.recorded,
         kept.known,
         kept.refused,
         told(counts)
-    ))?;
-    output.flush()?;
+    );
+    unless_closed(output.line(&text).and_then(|()| output.flush()))?;
     if let Err(failure) = submitted {
         note("What was not answered still waits. It is safe to send again.");
         return Err(failure);
@@ -216,6 +216,10 @@ fn is_verdict(refusal: &Refusal) -> bool {
             | Code::Aborted
             | Code::OutOfRange
     )
+}
+
+fn interrupted() -> Failure {
+    Failure::Failed("interrupted".to_owned())
 }
 
 fn told(counts: Counts) -> String {

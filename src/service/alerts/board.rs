@@ -2,42 +2,48 @@
 //! at the head. It is there once somebody watches, and goes on when somebody looks.
 //!
 //! Invariants:
-//! - A step from one point to another holds all cases whose alerts differ between the two, and no
-//!   other ones, in the order in which they were opened: what [`difference`](super::difference) finds
-//!   by a pass over all cases, in the same order.
-//! - A step looks at the cases that were recorded in, and at those of which something is due: never
-//!   at all of them.
-//! - Days never go back here, whatever the clock does.
+//! - A step from one point to another holds all cases whose alerts differ between the two, or whose
+//!   standing does while they have any, and no other ones, in the order in which they were opened:
+//!   what [`difference`](super::difference) finds by a pass over all cases, in the same order.
+//! - A step looks at the cases that were recorded in, at those of which something is due, and at the
+//!   agreements of which a clause came to have cases outstanding or no longer has. It passes over all
+//!   cases only to count anew, where clauses with a due date came, went or got other rules.
+//! - The board is behind the views by a moment at most, and goes on once for all who watch.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::clauses::{Clauses, Turn, known_at};
-use super::point::{CaseTurn, Point, Seen};
+use super::point::{CaseTurn, Point, Seen, has};
 use crate::domain::{Alert, AlertThresholds, CaseState};
 use crate::service::status::Failure;
 use crate::service::stream::READ_BYTES_MAX;
 use crate::service::{CasesAt, Shared};
 use crate::wire::edtf::Day;
-use crate::wire::moment::Moment;
 use crate::wire::v1::CaseKind;
 
 /// How many records one step takes; beyond that a pass over all cases is quicker.
 const STEP_RECORDS_MAX: u64 = 65_536;
 
-/// How many cases the steps hold that are kept.
-const KEPT_CASES_MAX: usize = 4_096;
+/// How many alerts the steps hold that are kept: some 4 MiB.
+const KEPT_ALERTS_MAX: usize = 16_384;
+
+/// How long what is known is taken as known, whatever is recorded meanwhile: alerts count in days.
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The point up to which alerts are known, with the steps to it.
 #[derive(Default)]
 pub(in crate::service) struct Board {
     state: Option<State>,
+    advanced_at: Option<Instant>,
     steps: VecDeque<Arc<Step>>,
-    kept_cases: usize,
+    kept_alerts: usize,
 }
 
 /// From one point to the next.
@@ -59,36 +65,50 @@ struct State {
 }
 
 impl Board {
-    /// Goes on to what is known now. Reads the log, and may pass over all cases.
+    /// Goes on to what is known now, or a moment ago, but not before `at_least`, a position of the
+    /// views. Reads the log, and may pass over all cases.
     ///
     /// # Errors
     /// The log can't be read. The board is then as it was.
-    pub(super) fn advance(&mut self, shared: &Shared) -> Result<Point, Failure> {
+    pub(super) fn advance(&mut self, shared: &Shared, at_least: u64) -> Result<Point, Failure> {
+        let today = shared.today();
+        let was_lately = |at: Instant| at.elapsed() < LOOK_INTERVAL;
+        if let Some(state) = &self.state
+            && self.advanced_at.is_some_and(was_lately)
+            && state.point.day == today
+            && state.point.position >= at_least
+        {
+            // One of those who watch went on for all of them.
+            return Ok(state.point);
+        }
         let at = shared.cases();
-        let recorded_on = at.recorded_at.map(|at| Moment::from(at).day());
-        let today = shared.ledger.today().max(recorded_on.unwrap_or(Day::MIN));
-        let known = self.state.as_ref().map(|state| state.point);
         let now = Point {
             position: at.position,
-            day: known.map_or(today, |known| known.day.max(today)),
+            day: shared.today(),
             thresholds: shared.alert_thresholds,
         };
+        self.advance_to(shared, now, &at)?;
+        self.advanced_at = Some(Instant::now());
+        Ok(now)
+    }
+
+    fn advance_to(&mut self, shared: &Shared, now: Point, at: &CasesAt) -> Result<(), Failure> {
         let Some(state) = &mut self.state else {
-            self.state = Some(State::at(now, &at));
-            return Ok(now);
+            self.state = Some(State::at(now, at));
+            return Ok(());
         };
         if state.point == now {
-            return Ok(now);
+            return Ok(());
         }
         if now.position.saturating_sub(state.point.position) > STEP_RECORDS_MAX {
-            self.state = Some(State::at(now, &at));
+            self.state = Some(State::at(now, at));
             self.forget();
-            return Ok(now);
+            return Ok(());
         }
         let touched = touched(shared, state.point.position, now.position)?;
-        let step = state.step(shared, now, &at, &touched);
+        let step = state.step(shared, now, at, &touched);
         self.keep(step);
-        Ok(now)
+        Ok(())
     }
 
     /// The steps from a point to the newest one, where they are kept.
@@ -98,30 +118,31 @@ impl Board {
     }
 
     fn keep(&mut self, step: Step) {
-        if step.turns.len() > KEPT_CASES_MAX {
+        if weight(&step) > KEPT_ALERTS_MAX {
             // Each watcher finds the difference by itself, bit by bit.
             self.forget();
             return;
         }
-        self.kept_cases = self.kept_cases.saturating_add(weight(&step));
+        self.kept_alerts = self.kept_alerts.saturating_add(weight(&step));
         self.steps.push_back(Arc::new(step));
-        while self.kept_cases > KEPT_CASES_MAX
-            && self.steps.len() > 1
+        while self.kept_alerts > KEPT_ALERTS_MAX
             && let Some(oldest) = self.steps.pop_front()
         {
-            self.kept_cases = self.kept_cases.saturating_sub(weight(&oldest));
+            self.kept_alerts = self.kept_alerts.saturating_sub(weight(&oldest));
         }
     }
 
     fn forget(&mut self) {
         self.steps.clear();
-        self.kept_cases = 0;
+        self.kept_alerts = 0;
     }
 }
 
-/// Steps without cases take room as well.
+/// Its alerts. A case takes the room of one besides, and so does a step without any.
 fn weight(step: &Step) -> usize {
-    step.turns.len().saturating_add(1)
+    let alerts = |turn: &CaseTurn| turn.before.alerts.len() + turn.after.alerts.len();
+    let turns = step.turns.iter().map(|turn| alerts(turn).saturating_add(1));
+    turns.fold(1, usize::saturating_add)
 }
 
 impl State {
@@ -144,34 +165,47 @@ impl State {
     fn step(&mut self, shared: &Shared, now: Point, at: &CasesAt, touched: &HashSet<Uuid>) -> Step {
         let from = std::mem::replace(&mut self.point, now);
         let place_of = |case_id: Uuid| shared.ledger.views().place_of(case_id);
-        let find = |case_id: Uuid, after: bool| {
-            let case = at.cases.get(place_of(case_id)?)?;
-            known_at(case, if after { now.position } else { from.position })
+        let turn_at = |place: usize| {
+            let after = Arc::clone(at.cases.get(place)?);
+            let before = known_at(&after, from.position);
+            Some((after.case_id(), (place, Turn { before, after })))
         };
-        let turns: Vec<_> = touched
+        let found = touched
             .iter()
-            .map(|case_id| Turn {
-                case_id: *case_id,
-                before: find(*case_id, false),
-                after: find(*case_id, true),
-            })
-            .collect();
+            .filter_map(|case_id| turn_at(place_of(*case_id)?));
+        let (mut places, mut turns) = (BTreeMap::new(), HashMap::new());
+        for (case_id, (place, turn)) in found {
+            places.insert(place, case_id);
+            turns.insert(case_id, turn);
+        }
+        let untouched = |case_id: Uuid| at.cases.get(place_of(case_id)?).cloned();
+        let before = |case_id: Uuid| match turns.get(&case_id) {
+            Some(turn) => turn.before.clone(),
+            None => untouched(case_id),
+        };
+        let after = |case_id: Uuid| match turns.get(&case_id) {
+            Some(turn) => Some(Arc::clone(&turn.after)),
+            None => untouched(case_id),
+        };
         let outstanding = self.clauses.with_outstanding();
-        if !self.clauses.take(&turns, &find) {
+        if !self.clauses.take(&turns, &before, &after) {
             self.clauses = Clauses::count(&at.cases, now.position);
         }
         let outstanding_now = self.clauses.with_outstanding();
-        let agreements = outstanding.symmetric_difference(&outstanding_now);
+        let changed = outstanding.symmetric_difference(&outstanding_now);
+        let agreements = changed.filter_map(|(agreement, _)| place_of(*agreement));
         let later = self.due.split_off(&now.day.plus(1));
         let due = std::mem::replace(&mut self.due, later);
-
-        let touched = touched.iter().copied();
-        let touched = touched.chain(agreements.map(|(agreement, _)| *agreement));
-        let mut places: BTreeSet<_> = touched.filter_map(place_of).collect();
-        places.extend(due.into_values().flatten());
-        let turns = places.into_iter().filter_map(|place| {
-            let case = at.cases.get(place)?;
-            Some(self.turn(place, case, &from, &now))
+        for place in agreements.chain(due.into_values().flatten()) {
+            if let Some((case_id, (_, turn))) = turn_at(place)
+                && places.insert(place, case_id).is_none()
+            {
+                turns.insert(case_id, turn);
+            }
+        }
+        let turns = places.into_iter().filter_map(|(place, case_id)| {
+            let turn = turns.remove(&case_id)?;
+            Some(self.turn(place, turn, &from, &now))
         });
         let turns: Vec<_> = turns.filter(|turn| turn.before != turn.after).collect();
         Step {
@@ -182,32 +216,32 @@ impl State {
     }
 
     /// What became of a case.
-    fn turn(&mut self, place: usize, case: &Arc<CaseState>, from: &Point, now: &Point) -> CaseTurn {
-        let earlier = known_at(case, from.position);
-        let alerts_now = alerts(case, &now.thresholds, &self.clauses);
-        let alerts_before = match &earlier {
-            Some(_) if case.kind() == CaseKind::Agreement => {
+    fn turn(&mut self, place: usize, turn: Turn, from: &Point, now: &Point) -> CaseTurn {
+        let Turn { before, after } = turn;
+        let alerts_now = alerts(&after, &now.thresholds, &self.clauses);
+        let alerts_before = match &before {
+            Some(_) if after.kind() == CaseKind::Agreement => {
                 self.agreements.get(&place).cloned().unwrap_or_default()
             }
-            Some(earlier) => alerts(earlier, &from.thresholds, &self.clauses),
+            Some(before) => alerts(before, &from.thresholds, &self.clauses),
             None => Vec::new(),
         };
         self.await_days(place, &alerts_now, &alerts_before);
-        self.keep_of_agreement(place, case, &alerts_now);
+        self.keep_of_agreement(place, &after, &alerts_now);
         CaseTurn {
-            case_id: case.case_id(),
-            kind: case.kind(),
-            before: earlier.map_or_else(Seen::default, |earlier| {
-                Seen::on(from.day, &earlier, alerts_before)
+            case_id: after.case_id(),
+            kind: after.kind(),
+            before: before.map_or_else(Seen::default, |before| {
+                Seen::on(from.day, &before, alerts_before)
             }),
-            after: Seen::on(now.day, case, alerts_now),
+            after: Seen::on(now.day, &after, alerts_now),
         }
     }
 
     /// Notes on which days to look at a case, beyond those on which that was known before.
     fn await_days(&mut self, place: usize, alerts: &[Alert], before: &[Alert]) {
         let to_come = alerts.iter().filter(|alert| alert.since > self.point.day);
-        for alert in to_come.filter(|alert| !before.contains(alert)) {
+        for alert in to_come.filter(|alert| !has(before, alert)) {
             self.due.entry(alert.since).or_default().push(place);
         }
     }
@@ -220,11 +254,7 @@ impl State {
 }
 
 /// The alerts of a case, also those to come.
-pub(super) fn alerts(
-    case: &CaseState,
-    thresholds: &AlertThresholds,
-    clauses: &Clauses,
-) -> Vec<Alert> {
+fn alerts(case: &CaseState, thresholds: &AlertThresholds, clauses: &Clauses) -> Vec<Alert> {
     case.alerts(thresholds, |reference| {
         clauses.is_outstanding(case.case_id(), reference)
     })

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::domain::{CaseState, Ties};
+use crate::domain::CaseState;
 use crate::service::as_of::Time;
-use crate::service::coverage::survivor;
+use crate::service::coverage::{Covered, survivor};
 use crate::view::CaseList;
-use crate::wire::v1::{CaseKind, Clause, case::Detail};
+use crate::wire::v1::{CaseKind, CoverageRule, case::Detail};
 
 /// A clause: its agreement's case, and its reference.
 type ClauseId = (Uuid, String);
@@ -30,51 +30,48 @@ pub(super) struct Clauses {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Counted {
-    clause: Clause,
+    rules: Vec<CoverageRule>,
     outstanding: u64,
 }
 
-/// A case before and after a step; none where it was not known.
+/// A case before and after a step; before none where it was not known.
 pub(super) struct Turn {
-    pub(super) case_id: Uuid,
     pub(super) before: Option<Arc<CaseState>>,
-    pub(super) after: Option<Arc<CaseState>>,
+    pub(super) after: Arc<CaseState>,
 }
+
+/// How to find a case as it was at a position.
+pub(super) type Find<'a> = &'a dyn Fn(Uuid) -> Option<Arc<CaseState>>;
 
 impl Clauses {
     /// Counts over all cases as known at a position.
     pub(super) fn count(cases: &CaseList, position: u64) -> Self {
+        let time = known_until(position);
         let mut clauses = Self::default();
-        for case in known(cases, position) {
-            for (id, clause) in dated_clauses(&case) {
+        for case in time.known_of(cases) {
+            let counted = dated_clauses(&case).into_iter().map(|(id, rules)| {
                 let outstanding = 0;
-                clauses.counted.insert(
-                    id,
-                    Counted {
-                        clause,
-                        outstanding,
-                    },
-                );
-            }
+                (id, Counted { rules, outstanding })
+            });
+            clauses.counted.extend(counted);
         }
         // Without any, none of the rest is asked for, and an agreement that comes counts anew.
         if clauses.counted.is_empty() {
             return clauses;
         }
-        for case in known(cases, position) {
-            clauses.note_merge(case.case_id(), merged_into(&case));
+        for case in time.known_of(cases) {
+            clauses.note_merge(case.case_id(), case.survivor());
         }
         let mut groups = HashMap::new();
-        for case in known(cases, position) {
+        for case in time.known_of(cases) {
             if clauses.is_in_group(case.case_id()) {
-                groups.insert(case.case_id(), case);
-            } else if is_outstanding(&case) {
-                clauses.add(&|clause| is_under(&case, clause), 1);
+                groups.insert(case.case_id(), Arc::new(case.into_owned()));
+            } else if case.obligation().is_outstanding() {
+                clauses.add(&[covered(&case)], 1);
             }
         }
-        let find = |case_id: Uuid| groups.get(&case_id).cloned();
         for root in groups.keys() {
-            clauses.add_group(*root, &find, 1);
+            clauses.add_group(*root, &|case_id| groups.get(&case_id).cloned(), 1);
         }
         clauses
     }
@@ -85,7 +82,7 @@ impl Clauses {
         counted.is_some_and(|counted| counted.outstanding > 0)
     }
 
-    /// The agreements that have a clause with cases outstanding.
+    /// The clauses that have cases outstanding.
     pub(super) fn with_outstanding(&self) -> BTreeSet<ClauseId> {
         let counted = self.counted.iter();
         counted
@@ -94,52 +91,40 @@ impl Clauses {
             .collect()
     }
 
-    /// Goes on by the cases that changed between two positions. `find` gives a case as it was at the
-    /// first (false) or is at the second (true). False where it has to be counted anew, since the
-    /// clauses themselves changed.
+    /// Goes on by the cases that changed between two positions, which `before` and `after` find as
+    /// they were there. False where it has to be counted anew, since other clauses have a date, or
+    /// other rules.
     #[must_use]
     pub(super) fn take(
         &mut self,
-        turns: &[Turn],
-        find: &dyn Fn(Uuid, bool) -> Option<Arc<CaseState>>,
+        turns: &HashMap<Uuid, Turn>,
+        before: Find<'_>,
+        after: Find<'_>,
     ) -> bool {
-        let clauses_of = |case: &Option<Arc<CaseState>>| case.as_deref().map(dated_clauses);
-        if turns.iter().any(|turn| {
-            clauses_of(&turn.before).unwrap_or_default()
-                != clauses_of(&turn.after).unwrap_or_default()
-        }) {
+        let clauses_before = |turn: &Turn| turn.before.as_deref().map(dated_clauses);
+        if turns
+            .values()
+            .any(|turn| clauses_before(turn).unwrap_or_default() != dated_clauses(&turn.after))
+        {
             return false;
         }
         if self.counted.is_empty() {
             return true;
         }
-        let merges = |turn: &Turn| turn.after.as_deref().and_then(merged_into);
-        let roots = |clauses: &Self| {
-            let cases = turns.iter().map(|turn| turn.case_id);
-            cases
-                .map(|case_id| survivor(&clauses.merged, case_id))
-                .collect::<BTreeSet<_>>()
-        };
-        let earlier: Vec<_> = turns
-            .iter()
-            .map(|turn| (turn.case_id, self.merged.get(&turn.case_id).copied()))
-            .collect();
-        let mut affected = roots(self);
-        for turn in turns {
-            self.note_merge(turn.case_id, merges(turn));
+        // The groups that are touched are those of the cases that changed, and those into which
+        // these now lead.
+        let into = |turn: &Turn| turn.after.survivor();
+        let cases = turns.keys().copied().chain(turns.values().filter_map(into));
+        let mut roots: BTreeSet<_> = cases.map(|case| survivor(&self.merged, case)).collect();
+        for root in &roots {
+            self.add_group(*root, before, -1);
         }
-        affected.extend(roots(self));
-        for (case_id, into) in earlier {
-            self.note_merge(case_id, into);
+        for (case_id, turn) in turns {
+            self.note_merge(*case_id, into(turn));
         }
-        for root in &affected {
-            self.add_group(*root, &|case_id| find(case_id, false), -1);
-        }
-        for turn in turns {
-            self.note_merge(turn.case_id, merges(turn));
-        }
-        for root in &affected {
-            self.add_group(*root, &|case_id| find(case_id, true), 1);
+        roots.extend(turns.keys().map(|case| survivor(&self.merged, *case)));
+        for root in &roots {
+            self.add_group(*root, after, 1);
         }
         true
     }
@@ -170,9 +155,9 @@ impl Clauses {
     }
 
     /// Counts a case with those that are merged into it; nothing for one that is merged itself.
-    fn add_group(&mut self, root: Uuid, find: &dyn Fn(Uuid) -> Option<Arc<CaseState>>, sign: i64) {
+    fn add_group(&mut self, root: Uuid, find: Find<'_>, sign: i64) {
         let is_root = survivor(&self.merged, root) == root;
-        if !is_root || !find(root).is_some_and(|case| is_outstanding(&case)) {
+        if !is_root || !find(root).is_some_and(|case| case.obligation().is_outstanding()) {
             return;
         }
         let mut group = BTreeSet::from([root]);
@@ -185,34 +170,25 @@ impl Clauses {
             }
         }
         let group: Vec<_> = group.into_iter().filter_map(find).collect();
-        let is_under = |clause: &Under<'_>| group.iter().any(|case| is_under(case, clause));
-        self.add(&is_under, sign);
+        let group: Vec<_> = group.iter().map(|case| covered(case)).collect();
+        self.add(&group, sign);
     }
 
-    fn add(&mut self, is_under: &dyn Fn(&Under<'_>) -> bool, sign: i64) {
-        for ((agreement, _), counted) in &mut self.counted {
-            let under = Under {
-                agreement: *agreement,
-                clause: &counted.clause,
-            };
-            if is_under(&under) {
+    /// Counts cases as one under each clause under which any of them is.
+    fn add(&mut self, group: &[Covered<'_>], sign: i64) {
+        for ((agreement, reference), counted) in &mut self.counted {
+            let agreement = agreement.to_string();
+            let is_under =
+                |case: &Covered<'_>| case.is_under(&agreement, reference, &counted.rules);
+            if group.iter().any(is_under) {
                 counted.outstanding = counted.outstanding.saturating_add_signed(sign);
             }
         }
     }
 }
 
-/// A clause under which a case may be.
-struct Under<'a> {
-    agreement: Uuid,
-    clause: &'a Clause,
-}
-
-/// The cases known at a position, as they were known.
-fn known(cases: &CaseList, position: u64) -> impl Iterator<Item = Arc<CaseState>> {
-    let first = move |case: &&Arc<CaseState>| case.first_position() < Some(position);
-    let known = cases.iter().take_while(first);
-    known.filter_map(move |case| known_at(case, position))
+fn covered(case: &CaseState) -> Covered<'_> {
+    Covered::new(case, case.keeps_payloads())
 }
 
 /// A case as it was known at a position.
@@ -220,51 +196,26 @@ pub(super) fn known_at(case: &Arc<CaseState>, position: u64) -> Option<Arc<CaseS
     if case.last_position()? < position {
         return Some(Arc::clone(case));
     }
-    let time = Time {
+    case.known_at(position).map(Arc::new)
+}
+
+fn known_until(position: u64) -> Time {
+    Time {
         position,
         true_at: None,
-    };
-    time.known(case).map(|known| Arc::new(known.into_owned()))
+    }
 }
 
-fn merged_into(case: &CaseState) -> Option<Uuid> {
-    Uuid::try_parse(&case.merged_into()).ok()
-}
-
-fn dated_clauses(case: &CaseState) -> Vec<(ClauseId, Clause)> {
+/// The clauses of an agreement that have a due date, with their rules. Which date does not matter.
+fn dated_clauses(case: &CaseState) -> BTreeMap<ClauseId, Vec<CoverageRule>> {
     if case.kind() != CaseKind::Agreement {
-        return Vec::new();
+        return BTreeMap::new();
     }
     let Some(Detail::AgreementDetail(detail)) = case.detail() else {
-        return Vec::new();
+        return BTreeMap::new();
     };
     let dated = detail.clauses.into_iter().filter(|it| !it.due.is_empty());
     dated
-        .map(|clause| {
-            let id = (case.case_id(), clause.reference.clone());
-            (id, clause)
-        })
+        .map(|clause| ((case.case_id(), clause.reference), clause.rules))
         .collect()
-}
-
-fn is_outstanding(case: &CaseState) -> bool {
-    let obligation = case.obligation();
-    !obligation.is_confirmed && obligation.exclusion.is_none()
-}
-
-fn is_under(case: &CaseState, under: &Under<'_>) -> bool {
-    let mut rules = under.clause.rules.iter();
-    rules.any(|rule| case.is_covered_by(rule)) || is_put(case, under)
-}
-
-/// Whether a case was put under a clause one by one.
-fn is_put(case: &CaseState, under: &Under<'_>) -> bool {
-    if !case.may_mention() {
-        return false;
-    }
-    let agreement = under.agreement.to_string();
-    let coverages = Ties::of(case).coverages();
-    coverages.iter().any(|it| {
-        it.agreement_case_id == agreement && it.clause_reference == under.clause.reference
-    })
 }

@@ -1,87 +1,86 @@
 //! What differs between two points, by a pass over all cases, bit by bit: for a watcher who comes
 //! back, or is behind, and for lists.
 //!
-//! Nothing is held between two bits but the counts of clauses: a case keeps its facts, so that it is
-//! folded as it was at either point whenever its turn comes.
+//! Nothing is held between two bits but the counts of clauses, once an agreement asked for them: a
+//! case keeps its facts, so that it is folded as it was at either point whenever its turn comes.
 
-use super::board::alerts;
+use std::sync::{Arc, OnceLock};
+
 use super::clauses::{Clauses, known_at};
 use super::point::{CaseTurn, Point, Seen};
 use crate::domain::CaseState;
 use crate::service::Shared;
-use crate::view::CaseList;
 
 /// How many cases are looked at in one bit.
 const BIT_CASES: usize = 2_048;
 
 /// The way through all cases, from nothing or from one point to another.
 pub(super) struct Difference {
+    shared: Arc<Shared>,
     from: Option<Place>,
     to: Place,
     next: usize,
 }
 
-/// A point with its counts.
+/// A point with its counts, once they are asked for.
 struct Place {
     point: Point,
-    clauses: Clauses,
+    clauses: OnceLock<Arc<Clauses>>,
 }
 
 impl Place {
-    fn at(cases: &CaseList, point: Point) -> Self {
-        let clauses = Clauses::count(cases, point.position);
+    fn at(point: Point) -> Self {
+        let clauses = OnceLock::new();
         Self { point, clauses }
     }
 
-    fn see(&self, case: &std::sync::Arc<CaseState>) -> Seen {
+    fn see(&self, shared: &Shared, case: &Arc<CaseState>) -> Seen {
         let Some(known) = known_at(case, self.point.position) else {
             return Seen::default();
         };
-        let alerts = alerts(&known, &self.point.thresholds, &self.clauses);
+        let count = || shared.alert_passes.clauses_at(shared, self.point.position);
+        let alerts = known.alerts(&self.point.thresholds, |reference| {
+            let clauses = self.clauses.get_or_init(count);
+            clauses.is_outstanding(known.case_id(), reference)
+        });
         Seen::on(self.point.day, &known, alerts)
     }
 }
 
 impl Difference {
-    /// The way from nothing or a point to another one. Passes over all cases for the clauses.
-    pub(super) fn new(shared: &Shared, from: Option<Point>, to: Point) -> Self {
-        let at = shared.cases();
+    /// The way from nothing or a point to another one, from the case at a place on.
+    pub(super) fn new(shared: Arc<Shared>, from: Option<Point>, to: Point, next: usize) -> Self {
         Self {
-            from: from.map(|from| Place::at(&at.cases, from)),
-            to: Place::at(&at.cases, to),
-            next: 0,
+            shared,
+            from: from.map(Place::at),
+            to: Place::at(to),
+            next,
         }
     }
 
-    /// The same from the case at a place on.
-    pub(super) fn beginning_at(self, next: usize) -> Self {
-        Self { next, ..self }
-    }
-
-    /// The next cases that differ, each with its place; none once all cases were looked at.
-    pub(super) fn next_bit(&mut self, shared: &Shared) -> Option<Vec<(usize, CaseTurn)>> {
-        let at = shared.cases();
-        let end = self.next.saturating_add(BIT_CASES).min(at.cases.len());
-        if self.next >= end {
-            return None;
-        }
-        let mut turns = Vec::new();
-        for (place, case) in (self.next..end).zip(at.cases.iter().skip(self.next)) {
+    /// The next cases that differ, each with its place; none once all cases were looked at. May pass
+    /// over all cases for the clauses.
+    pub(super) fn next_bit(&mut self) -> Option<Vec<(usize, CaseTurn)>> {
+        let cases = self
+            .shared
+            .ledger
+            .views()
+            .cases()
+            .part(self.next, BIT_CASES);
+        let (mut turns, begin) = (Vec::new(), self.next);
+        for case in cases {
+            let before = self.from.as_ref().map(|from| from.see(&self.shared, &case));
             let turn = CaseTurn {
                 case_id: case.case_id(),
                 kind: case.kind(),
-                before: self
-                    .from
-                    .as_ref()
-                    .map(|from| from.see(case))
-                    .unwrap_or_default(),
-                after: self.to.see(case),
+                before: before.unwrap_or_default(),
+                after: self.to.see(&self.shared, &case),
             };
             if turn.before != turn.after {
-                turns.push((place, turn));
+                turns.push((self.next, turn));
             }
+            self.next = self.next.saturating_add(1);
         }
-        self.next = end;
-        Some(turns)
+        (self.next > begin).then_some(turns)
     }
 }

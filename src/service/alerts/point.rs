@@ -6,9 +6,8 @@ use uuid::Uuid;
 use crate::domain::{Alert, AlertThresholds, CaseState};
 use crate::service::call::violation;
 use crate::wire::edtf::Day;
-use crate::wire::limits::FILTER_VALUES_MAX;
 use crate::wire::v1::watch_alerts_response::Item;
-use crate::wire::v1::{self, AlertRule, CaseKind, Standing};
+use crate::wire::v1::{self, CaseKind, Standing};
 use crate::wire::validate::{self, CaseFilter, Invalid, PageScope};
 
 /// The log before a position, a day, and the thresholds.
@@ -28,6 +27,15 @@ pub(super) struct Cursor {
     pub(super) to: Option<Point>,
     /// How many changes between the two it was told.
     pub(super) told: u64,
+}
+
+/// How a watcher is told, change by change. What it was told before it was cut off stays counted in
+/// its cursor, so that it may be cut off again before anything new.
+#[derive(Debug)]
+pub(super) struct Telling {
+    cursor: Cursor,
+    /// How many of the changes to come it was told before.
+    skips: u64,
 }
 
 /// Which alerts.
@@ -86,14 +94,6 @@ impl Point {
 }
 
 impl Cursor {
-    pub(super) fn at(point: Point) -> Self {
-        Self {
-            from: Some(point),
-            to: None,
-            told: 0,
-        }
-    }
-
     pub(super) fn to_message(self) -> v1::AlertCursor {
         v1::AlertCursor {
             from: self.from.map(Point::to_message),
@@ -124,19 +124,51 @@ impl Cursor {
     }
 }
 
+impl Telling {
+    /// Goes on where a watcher was.
+    pub(super) fn resumed(cursor: Cursor) -> Self {
+        let skips = cursor.to.map_or(0, |_| cursor.told);
+        let cursor = Cursor {
+            told: skips,
+            ..cursor
+        };
+        Self { cursor, skips }
+    }
+
+    /// How far it was told.
+    pub(super) fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// Goes to another point.
+    pub(super) fn begin(&mut self, to: Point) {
+        self.cursor.to = Some(to);
+    }
+
+    /// Takes the next change on the way there, and says whether it is still to be told.
+    pub(super) fn is_to_tell(&mut self) -> bool {
+        if let Some(left) = self.skips.checked_sub(1) {
+            self.skips = left;
+            return false;
+        }
+        self.cursor.told = self.cursor.told.saturating_add(1);
+        true
+    }
+
+    /// All up to a point is told.
+    pub(super) fn arrive(&mut self, point: Point) {
+        *self = Self::resumed(Cursor {
+            from: Some(point),
+            to: None,
+            told: 0,
+        });
+    }
+}
+
 impl Selection {
     pub(super) fn check(filter: Option<v1::CaseFilter>, rules: &[i32]) -> Result<Self, Invalid> {
         let filter = validate::case_filter("filter", filter)?;
-        if rules.len() > FILTER_VALUES_MAX {
-            let description = format!("has more than {FILTER_VALUES_MAX} values");
-            return Err(violation("rules", &description).into());
-        }
-        for (index, rule) in rules.iter().enumerate() {
-            if AlertRule::try_from(*rule).unwrap_or_default() == AlertRule::Unspecified {
-                let description = format!("is {rule}, which is no rule of this server");
-                return Err(violation(&format!("rules[{index}]"), &description).into());
-            }
-        }
+        validate::alert_rules("rules", rules)?;
         Ok(Self {
             filter,
             rules: rules.to_vec(),
@@ -169,6 +201,7 @@ impl Selection {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Seen {
     standing: Standing,
+    /// In order.
     pub(super) alerts: Vec<Alert>,
 }
 
@@ -186,6 +219,11 @@ impl Seen {
     }
 }
 
+/// Whether an alert is among those of a case, which are in order.
+pub(super) fn has(alerts: &[Alert], alert: &Alert) -> bool {
+    alerts.binary_search(alert).is_ok()
+}
+
 /// What became of the alerts of one case between two points.
 #[derive(Debug, Clone)]
 pub(super) struct CaseTurn {
@@ -201,11 +239,15 @@ impl CaseTurn {
         let before = selection.of(self.case_id, &self.before);
         let after = selection.of(self.case_id, &self.after);
         let told = |alert: &Alert| alert.to_message(self.case_id, self.kind);
-        let cleared = before.iter().filter(|alert| !after.contains(alert));
-        let raised = after.iter().filter(|alert| !before.contains(alert));
+        let cleared = before.iter().filter(|alert| !has(&after, alert));
+        let raised = after.iter().filter(|alert| !has(&before, alert));
         let cleared = cleared.map(|alert| Item::Cleared(told(alert)));
         cleared
             .chain(raised.map(|alert| Item::Raised(told(alert))))
             .collect()
     }
 }
+
+#[cfg(test)]
+#[path = "point_tests.rs"]
+mod tests;

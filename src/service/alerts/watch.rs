@@ -8,37 +8,30 @@
 //!   changes of some cases.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::board::Step;
+use super::board::{LOOK_INTERVAL, Step};
 use super::difference::Difference;
-use super::point::{Cursor, Point, Selection};
+use super::point::{Cursor, Point, Selection, Telling};
 use crate::service::Shared;
 use crate::service::call::blocking;
 use crate::service::status::Failure;
-use crate::service::stream::{Heartbeat, Outlet, Stop};
+use crate::service::stream::{ANSWERS_AT_ONCE_MAX, Heartbeat, Outlet, Stop};
 use crate::wire::v1::watch_alerts_response::Item;
 use crate::wire::v1::{AlertsComplete, AlertsProgress, WatchAlertsResponse};
-
-/// How soon after a look a watcher looks again, whatever is recorded meanwhile: alerts count in days.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How many answers go to the wire at once.
-const ANSWERS_AT_ONCE_MAX: usize = 64;
 
 /// One watch of alerts.
 pub(in crate::service) struct AlertWatch {
     shared: Arc<Shared>,
     outlet: Outlet<WatchAlertsResponse>,
     selection: Selection,
-    cursor: Cursor,
+    telling: Telling,
+    /// Up to which position there were records when it began: it is told of all of them.
+    head: u64,
     heartbeat: Heartbeat,
     /// Whether the watcher was told that all was told, and nothing since.
     is_complete: bool,
-    /// How many changes to come were told before.
-    skipped: u64,
     portion: Vec<WatchAlertsResponse>,
 }
 
@@ -49,14 +42,15 @@ impl AlertWatch {
         selection: Selection,
         cursor: Cursor,
     ) -> Self {
+        let head = *shared.heads().borrow();
         Self {
             shared,
             outlet,
             selection,
-            cursor,
+            head,
+            telling: Telling::resumed(cursor),
             heartbeat: Heartbeat::new(),
             is_complete: false,
-            skipped: 0,
             portion: Vec::new(),
         }
     }
@@ -70,16 +64,14 @@ impl AlertWatch {
     async fn tell(&mut self) -> Result<(), Stop> {
         let mut heads = self.shared.heads();
         let mut clock = self.shared.ledger.clock().clone();
-        if let Some(to) = self.cursor.to {
-            self.skipped = self.cursor.told;
-            self.cursor.told = 0;
+        if let Some(to) = self.telling.cursor().to {
             self.tell_difference(to).await?;
         }
         loop {
             let looked_at = Instant::now();
             let (now, steps) = self.look().await?;
             match steps {
-                _ if self.cursor.from == Some(now) => {}
+                _ if self.telling.cursor().from == Some(now) => {}
                 Some(steps) => {
                     for step in steps {
                         self.tell_step(&step).await?;
@@ -104,13 +96,14 @@ impl AlertWatch {
 
     /// Looks at the board: what is known now, and the steps to it where they are kept.
     async fn look(&mut self) -> Result<(Point, Option<Vec<Arc<Step>>>), Stop> {
-        let (shared, from) = (Arc::clone(&self.shared), self.cursor.from);
+        let (shared, from) = (Arc::clone(&self.shared), self.telling.cursor().from);
+        let head = self.head;
         // In a task of its own: one that waits for the board has to take it when its turn comes, also
         // while a slow client is waited for here.
         let looking = tokio::spawn(async move {
             let mut board = Arc::clone(&shared.alert_board).lock_owned().await;
             blocking(move || {
-                let now = board.advance(&shared)?;
+                let now = board.advance(&shared, head)?;
                 Ok((now, from.and_then(|from| board.steps_from(&from))))
             })
             .await?
@@ -119,22 +112,25 @@ impl AlertWatch {
     }
 
     async fn tell_step(&mut self, step: &Step) -> Result<(), Stop> {
-        self.cursor.to = Some(step.to);
+        self.telling.begin(step.to);
         for turn in &step.turns {
             self.tell_changes(turn.changes(&self.selection)).await?;
         }
-        self.arrive(step.to);
+        self.telling.arrive(step.to);
         Ok(())
     }
 
     async fn tell_difference(&mut self, to: Point) -> Result<(), Stop> {
-        self.cursor.to = Some(to);
-        let (shared, from) = (Arc::clone(&self.shared), self.cursor.from);
-        let way = blocking(move || Ok(Difference::new(&shared, from, to)));
-        let mut way = self.alive_until(tokio::spawn(async { way.await? })).await?;
+        self.telling.begin(to);
+        let (shared, from) = (Arc::clone(&self.shared), self.telling.cursor().from);
+        let mut way = Difference::new(shared, from, to, 0);
         loop {
             let shared = Arc::clone(&self.shared);
-            let (bit, rest) = blocking(move || (way.next_bit(&shared), way)).await?;
+            let looking = tokio::spawn(async move {
+                let _place = shared.alert_passes.place().await;
+                blocking(move || (way.next_bit(), way)).await
+            });
+            let (bit, rest) = self.alive_until(looking).await?;
             way = rest;
             let Some(bit) = bit else { break };
             for (_, turn) in bit {
@@ -142,20 +138,13 @@ impl AlertWatch {
             }
             self.live().await?;
         }
-        self.arrive(to);
+        self.telling.arrive(to);
         Ok(())
-    }
-
-    /// All up to a point is told.
-    fn arrive(&mut self, point: Point) {
-        self.cursor = Cursor::at(point);
-        self.skipped = 0;
     }
 
     async fn tell_changes(&mut self, changes: Vec<Item>) -> Result<(), Stop> {
         for change in changes {
-            self.cursor.told = self.cursor.told.saturating_add(1);
-            if self.cursor.told > self.skipped {
+            if self.telling.is_to_tell() {
                 self.is_complete = false;
                 self.push(change);
             }
@@ -168,7 +157,7 @@ impl AlertWatch {
 
     fn push(&mut self, item: Item) {
         self.portion.push(WatchAlertsResponse {
-            cursor: Some(self.cursor.to_message()),
+            cursor: Some(self.telling.cursor().to_message()),
             item: Some(item),
         });
     }

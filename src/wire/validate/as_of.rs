@@ -61,6 +61,16 @@ pub fn as_of(field: &'static str, as_of: Option<v1::AsOf>) -> Result<AsOf, Inval
     checker.finish().map(|()| checked)
 }
 
+/// Checks a day, YYYY-MM-DD; none where the text is empty.
+///
+/// # Errors
+/// Tells what is wrong.
+pub fn day(field: &'static str, text: &str) -> Result<Option<Day>, Invalid> {
+    let mut checker = Checker::without_day();
+    let day = checker.day(field, text);
+    checker.finish().map(|()| day)
+}
+
 /// Checks the first and the last month of a series, and gives all of them.
 ///
 /// # Errors

@@ -157,6 +157,16 @@ pub fn replay_filter(
     })
 }
 
+/// Checks the rules of alerts that are asked for; none asks for all.
+///
+/// # Errors
+/// Tells all values that are wrong, up to a limit.
+pub fn alert_rules(field: &'static str, rules: &[i32]) -> Result<(), Invalid> {
+    let mut checker = Checker::without_day();
+    checker.values(field, rules, v1::AlertRule::as_str_name);
+    checker.finish()
+}
+
 fn any_or_empty<T: PartialEq>(values: &[T], value: &T) -> bool {
     values.is_empty() || values.contains(value)
 }

@@ -28,10 +28,10 @@ mod page;
 mod pair;
 mod payload;
 
-pub use as_of::{AsOf, KnownAt, Month, as_of, months};
+pub use as_of::{AsOf, KnownAt, Month, as_of, day, months};
 use checker::{Checker, Segment};
 use envelope::Seen;
-pub use filter::{CaseFilter, ReplayFilter, case_filter, replay_filter};
+pub use filter::{CaseFilter, ReplayFilter, alert_rules, case_filter, replay_filter};
 pub use page::{PageScope, page_size, page_token};
 
 /// Reason of a refusal: fields that are missing or malformed.
