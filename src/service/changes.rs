@@ -18,7 +18,7 @@ use crate::wire::block::RecordBlock;
 use crate::wire::encoded::Encoded;
 use crate::wire::header::RecordHeader;
 use crate::wire::v1::watch_status_response::Item;
-use crate::wire::v1::{StatusChange, WatchStatusResponse};
+use crate::wire::v1::{CaseKind, StatusChange, WatchStatusResponse};
 use crate::wire::validate::CaseFilter;
 
 /// How many changes the feed keeps: enough for a watcher that is a little late.
@@ -52,6 +52,12 @@ impl Change {
             header,
             encoded: OnceLock::new(),
         }))
+    }
+
+    /// Whether it is no change of a case, but of a user account.
+    pub(super) fn is_of_account(&self) -> bool {
+        let standing = self.header.standing.as_ref();
+        standing.is_some_and(|standing| standing.kind() == CaseKind::UserAccount)
     }
 
     /// Whether the case matches before the change or after it.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::as_of::Time;
-use crate::domain::{CaseState, Ties};
+use crate::domain::{CaseState, Sight, Ties};
 use crate::view::CaseList;
 use crate::wire::edtf::{self, Day};
 use crate::wire::v1::{
@@ -26,6 +26,8 @@ const MERGES_MAX: usize = 16;
 /// An agreement as it was known at a time, with what it takes to find the cases under its clauses.
 pub(super) struct Agreement {
     pub(super) cases: CaseList,
+    /// Which of the cases are counted: those that there are for the caller.
+    pub(super) sight: Sight,
     pub(super) time: Time,
     pub(super) known: CaseState,
     /// The cases that were ever put under one of its clauses one by one.
@@ -131,11 +133,12 @@ impl<'a> UnderClauses<'a> {
 }
 
 impl Agreement {
-    /// All cases that were known at the time, as they were known.
+    /// All cases that were known at the time, and that there are for the caller, as they were known.
     fn known_cases(&self) -> impl Iterator<Item = Cow<'_, CaseState>> {
         let time = self.time;
         let first = move |case: &&Arc<CaseState>| case.first_position() < Some(time.position);
         let known = self.cases.iter().take_while(first);
+        let known = known.filter(|case| self.sight.includes(case));
         known.filter_map(move |case| time.known(case))
     }
 }

@@ -10,13 +10,14 @@ use tonic::{Request, Response, Status};
 
 use super::alerts;
 use super::as_of::{self, Time};
-use super::call::{answer, blocking, only_true, refuse, violation};
+use super::call::{answer, blocking, caller, only_true, refuse, violation};
 use super::changes::Changes;
 use super::status::Failure;
 use super::stream::{Answers, Heartbeat, Outlet, READ_BYTES_MAX, Reader, Stop};
 use super::summary::{summarise, summarise_each};
-use super::watch::{Answer, Watch};
-use super::{CasesAt, Shared};
+use super::watch::{Answer, Sees, Watch};
+use super::{CasesAt, Seeing, Shared};
+use crate::domain::Sight;
 use crate::wire::encoded::Encoded;
 use crate::wire::v1::monitor_service_server::MonitorService;
 use crate::wire::v1::watch_status_request::Start;
@@ -54,8 +55,13 @@ impl MonitorService for Monitor {
         const METHOD: &str = "WatchStatus";
         let began_at = Instant::now();
         let shared = Arc::clone(&self.shared);
-        let opened = open(&shared, request.into_inner()).await;
-        let (task, answers) = opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
+        let opened = async {
+            let sight = caller(&request)?.authority().sight;
+            open(&shared, sight, request.into_inner()).await
+        };
+        let (task, answers) = opened
+            .await
+            .map_err(|failure| refuse(METHOD, began_at, failure))?;
         tracing::debug!(method = METHOD, position = task.watch.position(), "opened");
         tokio::spawn(async move {
             let WatchTask {
@@ -84,7 +90,10 @@ impl MonitorService for Monitor {
     ) -> Result<Response<Self::WatchAlertsStream>, Status> {
         const METHOD: &str = "WatchAlerts";
         let began_at = Instant::now();
-        let opened = alerts::open(&self.shared, request.into_inner());
+        let opened = caller(&request).and_then(|caller| {
+            let sight = caller.authority().sight;
+            alerts::open(&self.shared, sight, request.into_inner())
+        });
         let (watch, answers) = opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
         tracing::debug!(method = METHOD, "opened");
         tokio::spawn(watch.run(METHOD));
@@ -95,8 +104,12 @@ impl MonitorService for Monitor {
         &self,
         request: Request<ListAlertsRequest>,
     ) -> Result<Response<ListAlertsResponse>, Status> {
-        let listing = alerts::list(Arc::clone(&self.shared), request.into_inner());
-        answer("ListAlerts", listing).await
+        let shared = Arc::clone(&self.shared);
+        answer("ListAlerts", async move {
+            let sight = caller(&request)?.authority().sight;
+            alerts::list(shared, sight, request.into_inner()).await
+        })
+        .await
     }
 
     async fn get_summary(
@@ -105,13 +118,18 @@ impl MonitorService for Monitor {
     ) -> Result<Response<GetSummaryResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("GetSummary", async move {
+            let sight = caller(&request)?.authority().sight;
             let GetSummaryRequest { filter, as_of } = request.into_inner();
             let filter = validate::case_filter("filter", filter)?;
             let as_of = validate::as_of("as_of", as_of)?;
             let at = shared.cases();
             let time = as_of::resolve(&shared, at.position, &as_of).await?;
             blocking(move || {
-                let mut summary = summarise(&at.cases, time, &filter);
+                let seen = Seeing {
+                    cases: &at.cases,
+                    sight: &sight,
+                };
+                let mut summary = summarise(seen, time, &filter);
                 summary.recorded_at = if time.position == at.position {
                     at.recorded_at
                 } else {
@@ -130,6 +148,7 @@ impl MonitorService for Monitor {
     ) -> Result<Response<GetSummarySeriesResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("GetSummarySeries", async move {
+            let sight = caller(&request)?.authority().sight;
             let GetSummarySeriesRequest {
                 filter,
                 first_month,
@@ -170,7 +189,11 @@ impl MonitorService for Monitor {
                     }
                 });
                 let times = times.collect::<Result<Vec<_>, Failure>>()?;
-                let summaries = summarise_each(&at.cases, &times, &filter);
+                let seen = Seeing {
+                    cases: &at.cases,
+                    sight: &sight,
+                };
+                let summaries = summarise_each(seen, &times, &filter);
                 let points = months.iter().zip(summaries);
                 Ok(GetSummarySeriesResponse {
                     points: points
@@ -198,6 +221,7 @@ struct WatchTask {
 
 async fn open(
     shared: &Arc<Shared>,
+    sight: Sight,
     request: WatchStatusRequest,
 ) -> Result<(WatchTask, Answers<Encoded>), Failure> {
     let mode = WatchMode::try_from(request.mode).map_err(|_| {
@@ -224,6 +248,7 @@ async fn open(
             Watch::with_snapshot(filter, mode, snapshot.insert(cases).position)
         }
     };
+    let watch = watch.seeing(Sees::new(shared, sight));
     outlet.resume_from(watch.next_position());
     let read_bytes_max = match mode {
         WatchMode::LatestPerCase => LATEST_READ_BYTES_MAX,

@@ -16,12 +16,14 @@
 //! where earlier changes were left out.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::Shared;
 use super::changes::{Change, Changes};
-use crate::domain::CaseState;
+use crate::domain::{CaseState, Sight};
 use crate::wire::encoded::Encoded;
 use crate::wire::v1::watch_status_response::Item;
 use crate::wire::v1::{
@@ -44,6 +46,28 @@ pub(super) struct Watch {
     position: u64,
     at_head: bool,
     in_snapshot: bool,
+    /// Which cases there are for the watcher; all where nothing says otherwise.
+    sees: Option<Sees>,
+}
+
+/// Which cases there are for a watcher, by how they stand when it is asked.
+pub(super) struct Sees {
+    shared: Arc<Shared>,
+    sight: Sight,
+}
+
+impl Sees {
+    /// By the sight of the caller.
+    pub(super) fn new(shared: &Arc<Shared>, sight: Sight) -> Self {
+        let shared = Arc::clone(shared);
+        Self { shared, sight }
+    }
+}
+
+impl fmt::Debug for Sees {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Sees").field(&self.sight).finish()
+    }
 }
 
 impl Watch {
@@ -55,6 +79,15 @@ impl Watch {
             position,
             at_head: false,
             in_snapshot: false,
+            sees: None,
+        }
+    }
+
+    /// The same, of the cases that there are for the watcher.
+    pub(super) fn seeing(self, sees: Sees) -> Self {
+        Self {
+            sees: Some(sees),
+            ..self
         }
     }
 
@@ -78,6 +111,10 @@ impl Watch {
 
     /// The answer for a case of the snapshot, if the case matches.
     pub(super) fn case_snapshot(&self, case: &CaseState) -> Option<Answer> {
+        let sees = self.sees.as_ref();
+        if !sees.is_none_or(|sees| sees.sight.includes(case)) {
+            return None;
+        }
         let standing = case.standing();
         if !self.filter.matches(case.case_id(), &standing) {
             return None;
@@ -115,7 +152,11 @@ impl Watch {
         let matching = read
             .iter()
             .flat_map(|changes| changes.from(self.position))
-            .filter(|change| change.matches(&self.filter));
+            .filter(|change| change.matches(&self.filter))
+            .filter(|change| {
+                let sees = self.sees.as_ref();
+                sees.is_none_or(|sees| sees.shared.sees_change(&sees.sight, change))
+            });
         if self.mode == WatchMode::LatestPerCase && !self.at_head {
             answers.extend(latest_per_case(matching.collect()));
         } else {

@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod alert_watch;
 mod alerts;
 mod bad_input;

@@ -21,6 +21,7 @@ use super::as_of;
 use super::call::{blocking, violation};
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
+use crate::domain::Sight;
 use crate::wire::edtf::Day;
 use crate::wire::v1::watch_alerts_response::Item;
 use crate::wire::v1::{
@@ -31,9 +32,10 @@ use crate::wire::validate;
 /// Opens a watch.
 pub(super) fn open(
     shared: &Arc<Shared>,
+    sight: Sight,
     request: WatchAlertsRequest,
 ) -> Result<(AlertWatch, Answers<WatchAlertsResponse>), Failure> {
-    let selection = Selection::check(request.filter, &request.rules)?;
+    let selection = Selection::check(request.filter, &request.rules)?.seeing(sight);
     let cursor = Cursor::check("cursor", request.cursor)?;
     let (outlet, answers) = Outlet::open(shared)?;
     let head = *shared.heads().borrow();
@@ -47,9 +49,10 @@ pub(super) fn open(
 /// Lists the alerts that hold at a point.
 pub(super) async fn list(
     shared: Arc<Shared>,
+    sight: Sight,
     request: ListAlertsRequest,
 ) -> Result<ListAlertsResponse, Failure> {
-    let selection = Selection::check(request.filter, &request.rules)?;
+    let selection = Selection::check(request.filter, &request.rules)?.seeing(sight);
     let size = validate::page_size("page_size", request.page_size)?;
     let as_of = validate::as_of("as_of", request.as_of)?;
     if as_of.true_at.is_some() {
@@ -80,7 +83,7 @@ pub(super) async fn list(
         let mut way = Difference::new(&shared, None, point).beginning_at(begin);
         while let Some(bit) = way.next_bit(&shared) {
             for (place, turn) in bit {
-                let alerts = turn.changes(&selection).into_iter();
+                let alerts = turn.changes(&shared, &selection).into_iter();
                 let alerts: Vec<_> = alerts
                     .filter_map(|item| match item {
                         Item::Raised(alert) => Some(alert),

@@ -121,7 +121,8 @@ impl AlertWatch {
     async fn tell_step(&mut self, step: &Step) -> Result<(), Stop> {
         self.cursor.to = Some(step.to);
         for turn in &step.turns {
-            self.tell_changes(turn.changes(&self.selection)).await?;
+            let changes = turn.changes(&self.shared, &self.selection);
+            self.tell_changes(changes).await?;
         }
         self.arrive(step.to);
         Ok(())
@@ -138,7 +139,8 @@ impl AlertWatch {
             way = rest;
             let Some(bit) = bit else { break };
             for (_, turn) in bit {
-                self.tell_changes(turn.changes(&self.selection)).await?;
+                let changes = turn.changes(&self.shared, &self.selection);
+                self.tell_changes(changes).await?;
             }
             self.live().await?;
         }
