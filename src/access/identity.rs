@@ -71,6 +71,11 @@ impl Identity {
         }
     }
 
+    /// Whether it is told cases by pseudonyms, and counts as they are published.
+    pub fn is_masked(&self) -> bool {
+        self.role.is_some_and(table::is_masked)
+    }
+
     pub(super) fn basis(&self) -> &Basis {
         &self.basis
     }

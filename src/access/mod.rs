@@ -17,6 +17,7 @@ pub mod administration;
 mod identity;
 mod jwt;
 mod limits;
+mod pseudonym;
 pub mod table;
 mod token;
 
@@ -31,6 +32,8 @@ pub use accounts::Accounts;
 pub use identity::{Identity, Presented, Refused};
 pub use jwt::{Issuer, IssuerError};
 pub use limits::CallLimits;
+pub use pseudonym::{PseudonymKey, Pseudonyms};
+pub use token::NoRandomness;
 
 use crate::ledger::{Clock, Ledger};
 use crate::view::CaseList;
@@ -53,18 +56,25 @@ pub struct Access {
     administration: Mutex<()>,
     issuer: Option<Issuer>,
     limits: Limits,
+    pseudonym_key: PseudonymKey,
     clock: Clock,
 }
 
 impl Access {
     /// By the accounts that the ledger holds.
-    pub fn new(ledger: &Ledger, issuer: Option<Issuer>, limits: CallLimits) -> Self {
+    pub fn new(
+        ledger: &Ledger,
+        issuer: Option<Issuer>,
+        limits: CallLimits,
+        pseudonym_key: PseudonymKey,
+    ) -> Self {
         let access = Self {
             accounts: RwLock::default(),
             changes: watch::Sender::new(0),
             administration: Mutex::new(()),
             issuer,
             limits: Limits::new(limits),
+            pseudonym_key,
             clock: ledger.clock().clone(),
         };
         let cases = ledger.views().cases().clone();
@@ -107,6 +117,11 @@ impl Access {
     pub fn accounts(&self) -> Arc<Accounts> {
         let accounts = self.accounts.read();
         Arc::clone(&accounts.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The pseudonyms by which an account is told cases.
+    pub fn pseudonyms(&self, account: &str) -> Pseudonyms {
+        self.pseudonym_key.of_account(account)
     }
 
     /// Takes a call of an account into its rate; after how many milliseconds to try again where it

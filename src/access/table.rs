@@ -150,6 +150,11 @@ pub fn authority(role: Role, organisation: &str) -> Authority {
     Authority { sight, writes }
 }
 
+/// Whether a role is told cases by pseudonyms, and counts as they are published.
+pub fn is_masked(role: Role) -> bool {
+    role == Monitor
+}
+
 /// The row of a method; none for a path that is none.
 pub fn row(path: &str) -> Option<&'static Row> {
     static BY_PATH: LazyLock<HashMap<&str, &Row>> =
@@ -203,12 +208,13 @@ pub fn document() -> String {
     for role in ROLES {
         let Authority { sight, writes } = authority(role, "");
         let name = role_name(role);
-        let _ = write!(
-            out,
-            "\n| {name} | {} | {} |",
-            seen(&sight),
-            recorded(writes)
-        );
+        let masked = if is_masked(role) {
+            ", under pseudonyms; counts as published"
+        } else {
+            ""
+        };
+        let (seen, recorded) = (seen(&sight), recorded(writes));
+        let _ = write!(out, "\n| {name} | {seen}{masked} | {recorded} |");
     }
     out.push('\n');
     out

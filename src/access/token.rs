@@ -61,7 +61,8 @@ pub(super) fn from_hexadecimal(text: &str) -> Option<[u8; 32]> {
     bytes.try_into().ok()
 }
 
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], NoRandomness> {
+/// So many random bytes.
+pub(super) fn random<const BYTES: usize>() -> Result<[u8; BYTES], NoRandomness> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(bytes)

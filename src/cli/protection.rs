@@ -10,12 +10,15 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::failure::Failure;
-use crate::access::{Access, CallLimits, Issuer};
+use crate::access::{Access, CallLimits, Issuer, PseudonymKey};
 use crate::ledger::Ledger;
 use crate::service::{Protection, TlsFiles};
 
 /// The file in the data folder that holds the token of the first admin.
 const ADMIN_TOKEN: &str = "admin-token";
+
+/// The file in the data folder that holds the key of the monitors' pseudonyms.
+const PSEUDONYM_KEY: &str = "pseudonym-key";
 
 /// How a server is protected.
 #[derive(Debug, Clone, Args)]
@@ -93,7 +96,8 @@ impl ProtectionArguments {
             burst: self.calls_burst,
             ..CallLimits::default()
         };
-        let access = Access::new(ledger, self.issuer()?, limits);
+        let key = pseudonym_key(&data.join(PSEUDONYM_KEY))?;
+        let access = Access::new(ledger, self.issuer()?, limits, key);
         let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
         let file = data.join(ADMIN_TOKEN);
         let keep = |token: &str| write_secret(&file, token);
@@ -124,6 +128,28 @@ impl ProtectionArguments {
         issuer
             .map(Some)
             .map_err(|error| Failure::Usage(format!("--jwt-keys: {error}")))
+    }
+}
+
+/// The key of the pseudonyms, which the first start makes.
+fn pseudonym_key(file: &Path) -> Result<PseudonymKey, Failure> {
+    let local = |error: &dyn std::error::Error| {
+        Failure::local(&format!("the key {} can't be had", file.display()), error)
+    };
+    match fs::read_to_string(file) {
+        Ok(text) => PseudonymKey::from_text(text.trim()).ok_or_else(|| {
+            Failure::Failed(format!(
+                "{} holds no key; restore it from a copy, or remove it, by which every monitor gets \
+                 new pseudonyms",
+                file.display()
+            ))
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let (key, text) = PseudonymKey::random().map_err(|error| local(&error))?;
+            write_secret(file, &text).map_err(|error| local(&error))?;
+            Ok(key)
+        }
+        Err(error) => Err(local(&error)),
     }
 }
 

@@ -82,20 +82,25 @@ impl Change {
     }
 
     fn encode(&self, skipped: u64) -> Encoded {
-        let header = &self.header;
         Encoded::of(&WatchStatusResponse {
             next_position: self.position.saturating_add(1),
-            item: Some(Item::StatusChange(StatusChange {
-                position: self.position,
-                case_id: header.case_id.clone(),
-                version: header.case_version,
-                event_type: header.event_type,
-                recorded_at: header.recorded_at,
-                standing: header.standing.clone(),
-                previous_standing: header.previous_standing.clone(),
-                skipped,
-            })),
+            item: Some(Item::StatusChange(self.to_message(skipped))),
         })
+    }
+
+    /// The change as it is told, with how many earlier ones of its case were left out.
+    pub(super) fn to_message(&self, skipped: u64) -> StatusChange {
+        let header = &self.header;
+        StatusChange {
+            position: self.position,
+            case_id: header.case_id.clone(),
+            version: header.case_version,
+            event_type: header.event_type,
+            recorded_at: header.recorded_at,
+            standing: header.standing.clone(),
+            previous_standing: header.previous_standing.clone(),
+            skipped,
+        }
     }
 }
 

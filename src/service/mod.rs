@@ -26,6 +26,7 @@ mod connection;
 mod coverage;
 mod guard;
 mod history;
+mod mask;
 mod monitor;
 mod oversize;
 mod replay;
@@ -63,6 +64,7 @@ use self::case::Cases;
 use self::changes::{Change, Feed};
 use self::connection::Speaking;
 use self::guard::Guarded;
+use self::mask::LargeDistricts;
 use self::monitor::Monitor;
 use self::oversize::Explained;
 use self::tls::Tls;
@@ -211,6 +213,7 @@ impl Server {
             alert_thresholds: self.alert_thresholds,
             alert_board: Arc::default(),
             access: self.access.clone(),
+            large_districts: LargeDistricts::default(),
         });
         let silence_max = self.limits.silence_max;
         let arrivals = Arc::new(Arrivals::new(self.limits.arrival_max));
@@ -357,6 +360,8 @@ struct Shared {
     alert_board: Arc<Mutex<Board>>,
     /// Who may call; none on a server without accounts.
     access: Option<Arc<Access>>,
+    /// For monitors.
+    large_districts: LargeDistricts,
 }
 
 impl Shared {

@@ -128,6 +128,7 @@ impl Counter {
             rows: self.certainly.into_rows(),
             possible_rows,
             uncertain: self.uncertain,
+            rounded_to: 0,
         }
     }
 }

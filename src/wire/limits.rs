@@ -59,6 +59,9 @@ pub const LOCK_OUT: Duration = Duration::from_secs(60);
 /// How long a call waits for its answer whose credentials are not valid, whatever was wrong with them.
 pub const FAILURE_ANSWER: Duration = Duration::from_millis(100);
 
+/// The least number of cases that a count for monitors tells, and the step in which it goes.
+pub const SMALL_CELL: u64 = 5;
+
 /// Length of a reference, in bytes of UTF-8; it has at least one.
 pub const REFERENCE_BYTES_MAX: usize = 128;
 /// Length of a P-code of a first-level district, in characters, at least.

@@ -4,6 +4,7 @@ mod cases;
 mod forged;
 mod grants;
 mod limits;
+mod monitor;
 mod scope;
 mod table;
 mod transport;

@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use casetrail::access::{Access, CallLimits, Issuer};
-use casetrail::ledger::Ledger;
+use casetrail::access::{Access, CallLimits, Issuer, PseudonymKey};
+use casetrail::ledger::{Clock, Ledger};
 use casetrail::log::MemoryLog;
 use casetrail::service::{self, Protection, TlsFiles};
 use casetrail::wire::v1::{
@@ -181,6 +181,15 @@ impl World {
     }
 
     pub async fn with_limits(limits: CallLimits) -> Self {
+        Self::by(Clock::wall(), limits).await
+    }
+
+    /// By a clock of its own.
+    pub async fn by_clock(clock: Clock) -> Self {
+        Self::by(clock, CallLimits::default()).await
+    }
+
+    async fn by(clock: Clock, limits: CallLimits) -> Self {
         let folder = TempDir::new().unwrap();
         let (server_root, client_root) = (Root::new("server root"), Root::new("client root"));
         let server = server_root.server();
@@ -199,8 +208,13 @@ impl World {
         );
         let issuer = Issuer::new(ISSUER.to_owned(), AUDIENCE.to_owned(), names, keys).unwrap();
 
-        let ledger = Arc::new(Ledger::open(Arc::new(MemoryLog::new()), None).unwrap());
-        let access = Arc::new(Access::new(&ledger, Some(issuer), limits));
+        let ledger = Arc::new(Ledger::open_by(clock, Arc::new(MemoryLog::new()), None).unwrap());
+        let access = Arc::new(Access::new(
+            &ledger,
+            Some(issuer),
+            limits,
+            PseudonymKey::random().unwrap().0,
+        ));
         let admin_token = Mutex::new(String::new());
         let keep = |token: &str| {
             token.clone_into(&mut admin_token.lock().unwrap());
