@@ -12,13 +12,15 @@ const FILES: [&str; 7] = [
     "casetrail/v1/admin_service.proto",
 ];
 
-/// Messages that hold personal data: `wire::private` writes their Debug, which shows none of it.
-const PERSONAL: [&str; 5] = [
+/// Messages that hold personal data or a secret: `wire::private` writes their Debug, which shows none
+/// of it.
+const PERSONAL: [&str; 6] = [
     ".casetrail.v1.PersonalValue",
     ".casetrail.v1.PersonName",
     ".casetrail.v1.PersonNamePart",
     ".casetrail.v1.PersonIdentifier",
     ".casetrail.v1.Coordinates",
+    ".casetrail.v1.CreateTokenResponse",
 ];
 
 /// Enumerations that stand in the snapshots of the views.

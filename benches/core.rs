@@ -49,6 +49,7 @@ fn records() -> Vec<Record> {
         let recorder = Recorder {
             actor: "worker-1".to_owned(),
             organisation: "org-1".to_owned(),
+            authority: casetrail::domain::Authority::over_all_cases(),
         };
         runtime
             .block_on(ledger.try_submit(submission, recorder))

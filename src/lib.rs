@@ -12,12 +12,14 @@
 //! | 1 | [`log`] | the append-only log: its contract, the engine on sled, a reference engine |
 //! | 2 | [`view`] | what the log adds up to, in memory, and its snapshots |
 //! | 3 | [`ledger`] | the writer: from submissions to durable records and answers |
-//! | 4 | [`service`] | the services over gRPC |
-//! | 5 | [`cli`] | the command line |
+//! | 4 | [`access`] | who is calling, and the table of methods and roles |
+//! | 5 | [`service`] | the services over gRPC |
+//! | 6 | [`cli`] | the command line |
 //!
 //! The rule for an event stands in one table, in one file a kind of case: [`domain::lifecycle`].
 //! `ARCHITECTURE.md` holds the invariants, the decisions and what is deliberately absent.
 
+pub mod access;
 pub mod cli;
 pub mod domain;
 pub mod ledger;

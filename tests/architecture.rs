@@ -14,11 +14,12 @@ use std::str::FromStr;
 use proc_macro2::{TokenStream, TokenTree};
 
 /// Top-level modules from the lowest floor up. Those of one floor don't import each other.
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
     &["wire"],
     &["domain", "log"],
     &["view"],
     &["ledger"],
+    &["access"],
     &["service"],
     &["cli"],
 ];

@@ -36,6 +36,7 @@ fn recorder() -> Recorder {
     Recorder {
         actor: "worker-1".into(),
         organisation: "org-1".into(),
+        authority: casetrail::domain::Authority::over_all_cases(),
     }
 }
 

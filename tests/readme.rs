@@ -24,6 +24,15 @@ fn the_diagrams_are_those_of_the_lifecycles() {
 }
 
 #[test]
+fn the_table_of_roles_is_that_of_the_code() {
+    let table = casetrail::access::table::document();
+    assert!(
+        README.contains(table.trim_end()),
+        "print it anew: casetrail roles"
+    );
+}
+
+#[test]
 fn the_limits_are_those_of_the_code() {
     const KIB: usize = 1024;
     let rows = [
@@ -62,6 +71,16 @@ fn the_limits_are_those_of_the_code() {
         format!(
             "| silence on an open stream | {} seconds |",
             limits::PROGRESS_INTERVAL.as_secs()
+        ),
+        format!(
+            "| calls of an account | {} a second, {} at once |",
+            with_comma(usize::try_from(limits::CALLS_PER_SECOND).unwrap()),
+            with_comma(usize::try_from(limits::CALLS_BURST).unwrap())
+        ),
+        format!(
+            "| wrong credentials from one address | {} in {} seconds,",
+            limits::FAILURES_MAX,
+            limits::LOCK_OUT.as_secs()
         ),
         format!(
             "| a household | {} members |",

@@ -56,6 +56,7 @@ async fn submit(sample: Vec<SubmitEventsRequest>, seed: u64) -> usize {
         let recorder = Recorder {
             actor: "worker-1".into(),
             organisation: "org-1".into(),
+            authority: casetrail::domain::Authority::over_all_cases(),
         };
         if let Err(error) = ledger.try_submit(submission, recorder).await {
             panic!("seed {seed}, line {number}: {error:?}\n{text}");

@@ -10,7 +10,7 @@ use clap::Args;
 
 use self::report::Report;
 use super::backup::progress_bar;
-use super::connection::DEFAULT_ADDRESS;
+use super::connection::{CredentialArguments, DEFAULT_ADDRESS, ServerArguments};
 use super::failure::Failure;
 use crate::ledger::check::{Checked, check_folder};
 
@@ -59,13 +59,21 @@ pub(super) struct CheckArguments {
     /// How many findings are shown; all are counted
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u64,
+    #[command(flatten)]
+    credentials: CredentialArguments,
 }
 
 pub(super) async fn run(arguments: &CheckArguments) -> Result<(), Failure> {
     let mut report = Report::new(arguments.json, arguments.limit);
     let checked = match (&arguments.data, &arguments.server) {
         (Some(data), _) => folder(arguments, data, &mut report)?,
-        (None, Some(server)) => self::server::check(server, &mut report).await?,
+        (None, Some(server)) => {
+            let server = ServerArguments {
+                server: server.clone(),
+                credentials: arguments.credentials.clone(),
+            };
+            self::server::check(&server, &mut report).await?
+        }
         (None, None) => {
             return Err(Failure::Usage(format!(
                 "name what to check: --data DIR or --server http://{DEFAULT_ADDRESS}"

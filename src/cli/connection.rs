@@ -1,12 +1,13 @@
 //! The connection to a server: where it is, and in whose name the calls are made.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
 use super::failure::{Failure, chain};
@@ -43,6 +44,36 @@ pub(super) struct ServerArguments {
         default_value = "http://127.0.0.1:7611"
     )]
     pub(super) server: String,
+    #[command(flatten)]
+    pub(super) credentials: CredentialArguments,
+}
+
+/// How a client shows who it is, and knows the server.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Connection")]
+pub(super) struct CredentialArguments {
+    /// Roots of the server's certificate in PEM; with https alone
+    #[arg(long, value_name = "FILE", env = "CASETRAIL_CA")]
+    ca: Option<PathBuf>,
+    /// File that holds a token, or a JWT, and nothing else
+    #[arg(long, value_name = "FILE", env = "CASETRAIL_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// Certificate of the client in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CASETRAIL_CLIENT_CERTIFICATE",
+        requires = "client_key"
+    )]
+    client_certificate: Option<PathBuf>,
+    /// Key of the client's certificate in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CASETRAIL_CLIENT_KEY",
+        requires = "client_certificate"
+    )]
+    client_key: Option<PathBuf>,
 }
 
 /// In whose name events are recorded. Only what records needs it.
@@ -69,6 +100,7 @@ pub(super) struct Connection {
 /// What the client claims about who calls.
 #[derive(Clone)]
 pub(super) struct Claims {
+    authorization: Option<MetadataValue<Ascii>>,
     actor: Option<MetadataValue<Ascii>>,
     organisation: Option<MetadataValue<Ascii>>,
 }
@@ -76,6 +108,14 @@ pub(super) struct Claims {
 type Service = InterceptedService<Channel, Claims>;
 
 impl ServerArguments {
+    /// A server in plain text and without accounts.
+    pub(super) fn at(server: String) -> Self {
+        Self {
+            server,
+            credentials: CredentialArguments::default(),
+        }
+    }
+
     /// Connects to the server, to read.
     ///
     /// # Errors
@@ -93,13 +133,15 @@ impl ServerArguments {
         recorder: &RecorderArguments,
     ) -> Result<Connection, Failure> {
         let claims = Claims {
+            authorization: self.credentials.authorization()?,
             actor: claim("--actor", recorder.actor.as_deref())?,
             organisation: claim("--organisation", recorder.organisation.as_deref())?,
         };
-        if !self.server.starts_with("http://") {
+        let is_secure = self.server.starts_with("https://");
+        if !is_secure && !self.server.starts_with("http://") {
             return Err(Failure::Usage(format!(
-                "--server: {:?} is not the address of a server: it begins with http://, as in \
-                 http://{DEFAULT_ADDRESS}",
+                "--server: {:?} is not the address of a server: it begins with http:// or https://, \
+                 as in http://{DEFAULT_ADDRESS}",
                 self.server
             )));
         }
@@ -116,6 +158,12 @@ impl ServerArguments {
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .keep_alive_while_idle(true);
+        let endpoint = if is_secure {
+            let secured = endpoint.tls_config(self.credentials.tls()?);
+            secured.map_err(|error| Failure::local("TLS can't be had", &error))?
+        } else {
+            endpoint
+        };
         let channel = endpoint
             .connect()
             .await
@@ -130,6 +178,50 @@ impl ServerArguments {
             claims,
         })
     }
+}
+
+impl CredentialArguments {
+    fn authorization(&self) -> Result<Option<MetadataValue<Ascii>>, Failure> {
+        let Some(file) = &self.token_file else {
+            return Ok(None);
+        };
+        let token = read("--token-file", file)?;
+        // What is wrong with it is not told by repeating it.
+        let value = MetadataValue::try_from(format!("Bearer {}", token.trim()));
+        let mut value = value.map_err(|_| {
+            Failure::Usage("--token-file: the file holds more than a token".to_owned())
+        })?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
+    fn tls(&self) -> Result<ClientTlsConfig, Failure> {
+        let mut tls = ClientTlsConfig::new();
+        match &self.ca {
+            Some(file) => tls = tls.ca_certificate(Certificate::from_pem(read("--ca", file)?)),
+            None => {
+                return Err(Failure::Usage(
+                    "--ca: a server over https is known by the roots of its certificate; name their \
+                     file"
+                        .to_owned(),
+                ));
+            }
+        }
+        if let (Some(certificate), Some(key)) = (&self.client_certificate, &self.client_key) {
+            let certificate = read("--client-certificate", certificate)?;
+            tls = tls.identity(Identity::from_pem(certificate, read("--client-key", key)?));
+        }
+        Ok(tls)
+    }
+}
+
+fn read(option: &str, file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| {
+        Failure::Usage(format!(
+            "{option}: {} can't be read: {error}",
+            file.display()
+        ))
+    })
 }
 
 impl Connection {
@@ -161,6 +253,9 @@ impl Connection {
 impl Interceptor for Claims {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let metadata = request.metadata_mut();
+        if let Some(authorization) = &self.authorization {
+            metadata.insert("authorization", authorization.clone());
+        }
         if let Some(actor) = &self.actor {
             metadata.insert("casetrail-actor", actor.clone());
         }

@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand.
 //!
 //! All but `serve`, `restore`, `salvage`, `check --data`, `outbox` (but for its `send`), `sample`,
-//! `lifecycle` and `completions` are clients that speak gRPC like anyone else; they know nothing of the
+//! `lifecycle`, `roles` and `completions` are clients that speak gRPC like anyone else; they know nothing of the
 //! log, the views or the ledger but its clock.
 //! What a command is told to print goes to standard output, everything else to standard error.
 
@@ -25,9 +25,11 @@ mod list;
 mod names;
 mod outbox;
 mod output;
+mod protection;
 mod rebuild;
 mod replay;
 mod restore;
+mod roles;
 mod salvage;
 pub mod sample;
 mod series;
@@ -36,6 +38,7 @@ mod server_process;
 mod status;
 mod submit;
 mod summary;
+mod token;
 mod watch;
 
 use std::process::ExitCode;
@@ -102,6 +105,10 @@ enum Command {
     Rebuild(rebuild::RebuildArguments),
     /// Lift what is whole out of a damaged log into a new data folder
     Salvage(salvage::SalvageArguments),
+    /// Make tokens and accounts, and take them away
+    Token(token::TokenArguments),
+    /// Print which role may do what
+    Roles(roles::RolesArguments),
     /// Print the lifecycle of a kind of case
     Lifecycle(lifecycle::LifecycleArguments),
     /// Print fictional submissions, for trying things out
@@ -140,6 +147,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Salvage(arguments) => salvage::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Lifecycle(arguments) => lifecycle::run(&arguments),
+        Command::Roles(arguments) => roles::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Outbox(arguments) => outbox::run(&arguments),
@@ -174,11 +182,13 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         Command::Status(arguments) => status::run(&arguments).await,
         Command::Rebuild(arguments) => rebuild::run(&arguments).await,
         Command::Demo(arguments) => demo::run(&arguments).await,
+        Command::Token(arguments) => token::run(&arguments).await,
         Command::Serve(_)
         | Command::Restore(_)
         | Command::Salvage(_)
         | Command::Sample(_)
         | Command::Lifecycle(_)
+        | Command::Roles(_)
         | Command::Bench(_)
         | Command::Outbox(_)
         | Command::Completions(_) => Ok(()),

@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use super::connection::DEFAULT_ADDRESS;
 use super::failure::Failure;
 use super::output::Output;
+use super::protection::ProtectionArguments;
 use super::salvage::salvage_command;
 use crate::domain::AlertThresholds;
 use crate::ledger::{self, Ledger};
@@ -39,17 +40,23 @@ served or salvaged like any other.
 
 The options --alert-... say from when on the rules of `casetrail alerts` hold.
 
+With --accounts every call needs a token, an enrolled client certificate or a JWT, and `casetrail
+roles` shows who may do what. The first start puts the token of an admin into DIR/admin-token, by which
+`casetrail token create` makes others; take it away from there. Without --accounts whoever reaches the
+server may do everything. Beyond the loopback interface it listens with --accounts and TLS alone.
+
 Examples:
   casetrail serve --data /var/lib/casetrail
   casetrail serve --data /var/lib/casetrail --alert-no-visit 60 --alert-clause-due 14
   casetrail serve --data /var/lib/casetrail --safety-copy
-  casetrail serve --data ./data --listen 127.0.0.1:0 --log-format json")]
+  casetrail serve --data ./data --listen 127.0.0.1:0 --log-format json
+  casetrail serve --data ./data --accounts
+  casetrail serve --data ./data --listen 0.0.0.0:7611 --accounts --tls-certificate server.pem --tls-key server.key")]
 pub(super) struct ServeArguments {
     /// Folder of the data; created where it does not exist. One server a folder
     #[arg(long, value_name = "DIR")]
     pub(super) data: PathBuf,
-    /// Address to listen on: loopback only, as long as there is no authentication. Port 0 takes a
-    /// free one
+    /// Address to listen on: loopback only, but with --accounts and TLS. Port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     pub(super) listen: SocketAddr,
     /// Format of the log on standard error
@@ -63,6 +70,8 @@ pub(super) struct ServeArguments {
     safety_copy: bool,
     #[command(flatten)]
     alerts: AlertArguments,
+    #[command(flatten)]
+    protection: ProtectionArguments,
 }
 
 /// From when on the rules of alerts hold.
@@ -117,10 +126,11 @@ enum LogFormat {
 }
 
 pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
-    if !arguments.listen.ip().is_loopback() {
+    if !arguments.listen.ip().is_loopback() && !arguments.protection.is_whole() {
         return Err(Failure::Usage(format!(
-            "--listen: {} is not a loopback address. There is no TLS and no authentication yet, \
-             so nobody else may reach the server: listen on 127.0.0.1 or [::1].",
+            "--listen: {} is not a loopback address. Beyond that a server listens with accounts and \
+             TLS alone: add --accounts, --tls-certificate and --tls-key, or listen on 127.0.0.1 or \
+             [::1].",
             arguments.listen
         )));
     }
@@ -153,7 +163,8 @@ async fn start(
     let opened = tokio::task::spawn_blocking(move || open(&data, options)).await;
     let ledger = opened.map_err(|error| Failure::local("opening the data failed", &error))??;
     let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
-    let server = Server::bind(arguments.listen)
+    let protection = arguments.protection.protection(&arguments.data, &ledger);
+    let server = Server::bind_protected(arguments.listen, protection.await?)
         .await
         .map_err(|error| failed(&error))?
         .with_alert_thresholds(arguments.alerts.thresholds());

@@ -42,6 +42,10 @@ pub(super) fn is_kept(payload: &Payload) -> bool {
             | Payload::ClauseDueDateChanged(_)
             | Payload::ConsultationPlanned(_)
             | Payload::ConsultationMoved(_)
+            | Payload::UserAccountCreated(_)
+            | Payload::TokenIssued(_)
+            | Payload::CertificateEnrolled(_)
+            | Payload::GrantRevoked(_)
     )
 }
 

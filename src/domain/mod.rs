@@ -9,6 +9,7 @@
 
 mod accounts;
 mod alert;
+mod authority;
 mod decide;
 mod detail;
 mod fact;
@@ -23,8 +24,10 @@ mod rejection;
 mod state;
 mod ties;
 mod together;
+mod user_account;
 
 pub use alert::{Alert, AlertThresholds};
+pub use authority::{Authority, Sight, Writes};
 pub use fact::Fact;
 pub use fold::Image;
 pub use matter::Matter;
@@ -33,3 +36,4 @@ pub use rejection::{Rejection, RejectionKind};
 pub use state::{Arrival, Before, CaseState};
 pub use ties::{Mention, Ties};
 pub use together::{OutOfPlace, Together};
+pub use user_account::{Grant, UserAccount};

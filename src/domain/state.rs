@@ -305,6 +305,11 @@ impl CaseState {
         }
     }
 
+    /// The organisation that opened the case; empty for a case without facts.
+    pub fn organisation(&self) -> &str {
+        self.facts.organisation()
+    }
+
     /// The case as the read model shows it, as far as the case itself knows: what other cases say
     /// of it is added by [`Ties::take_inverse`].
     pub fn to_case(&self) -> Case {
@@ -362,7 +367,7 @@ impl CaseState {
                 CaseKind::Consultation => {
                     Some(Detail::ConsultationDetail(self.consultation_detail(folded)))
                 }
-                CaseKind::Site | CaseKind::Unspecified => None,
+                CaseKind::Site | CaseKind::UserAccount | CaseKind::Unspecified => None,
             },
             ..Case::default()
         }

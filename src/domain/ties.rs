@@ -106,6 +106,13 @@ impl Ties {
         self.said_of_duplicates.sort_by_key(|said| said.position);
     }
 
+    /// Whether the case was transferred to an organisation, or is referred to it: the referral is
+    /// offered or accepted.
+    pub(super) fn concern(&self, organisation: &str) -> bool {
+        let mut referrals = self.referrals.iter();
+        self.transferred_to == organisation || referrals.any(|it| it.recipient == organisation)
+    }
+
     /// The clauses under which the case was put.
     pub fn coverages(self) -> Vec<Coverage> {
         self.coverages

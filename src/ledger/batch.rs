@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Recorder;
 use super::error::SubmitError;
-use crate::domain::{Arrival, Before, CaseState, Rejection, Together};
+use crate::domain::{Arrival, Authority, Before, CaseState, Rejection, Together};
 use crate::log::COMMIT_BYTES_MAX;
 use crate::view::{Committed, Views};
 use crate::wire::block::{BlockBuilder, RecordBlock};
@@ -77,6 +77,8 @@ pub(super) struct Known {
     pub(super) request_id: Uuid,
     /// SHA-256 of what was submitted now, which tells whether it is the same.
     pub(super) digest: [u8; 32],
+    /// The organisation for which alone it may have been recorded; none where any may.
+    pub(super) organisation: Option<String>,
 }
 
 /// What a batch comes to.
@@ -149,6 +151,13 @@ impl Cases {
             self.states.len() - 1
         })
     }
+
+    /// A place for a case that is judged as if there were none of its identifier. Nothing finds it
+    /// again.
+    fn place_beside(&mut self, case_id: Uuid) -> usize {
+        self.states.push(Arc::new(CaseState::new(case_id)));
+        self.states.len() - 1
+    }
 }
 
 impl Batch {
@@ -191,6 +200,7 @@ impl Batch {
                 first_position,
                 request_id,
                 digest: submission.digest,
+                organisation: recorder.authority.sight.organisation().map(str::to_owned),
             });
         }
         let mut staged = Staged::default();
@@ -265,7 +275,13 @@ impl Batch {
                 expected,
                 events,
             } = change;
-            let place = self.cases.place_of(case_id, ground);
+            check_permitted(index, &events, &recorder.authority)?;
+            let mut place = self.cases.place_of(case_id, ground);
+            let is_unseen = self.cases.states.get(place);
+            let is_unseen = is_unseen.is_some_and(|case| !is_seen(case, recorder));
+            if is_unseen {
+                place = self.cases.place_beside(case_id);
+            }
             let case = self.cases.states.get(place);
             let before = case.map(|case| case.before()).unwrap_or_default();
             let mut together = case.map(|case| Together::before(case));
@@ -288,6 +304,10 @@ impl Batch {
                 self.stage_event(ground, place, event, recorder, staged, together.as_mut())?;
             }
             self.settle(index, place, together.as_ref())?;
+            if is_unseen {
+                let change = index;
+                return Err(SubmitError::CaseIdTaken { change, case_id });
+            }
         }
         self.check_merges(staged)?;
         // What only the whole submission knows is written into its records last.
@@ -331,6 +351,9 @@ impl Batch {
         let (Some(case), Some(together)) = (case, together) else {
             return Ok(());
         };
+        if !recorder.authority.may_record_in(case, event.event()) {
+            return Err(not_permitted(change, event_index, event_type));
+        }
         together
             .decide(case, &event, self.recorded_at.day(), place.is_alone)
             .map_err(|rejection| {
@@ -496,6 +519,34 @@ fn refused(
         case_id: case.case_id(),
         version,
         rejection,
+    }
+}
+
+/// Whether a case is there for who records. One that is not opened yet is there for everybody.
+fn is_seen(case: &CaseState, recorder: &Recorder) -> bool {
+    case.version() == 0 || recorder.authority.sight.includes(case)
+}
+
+/// Whether the events are such that who records may record them.
+fn check_permitted(
+    change: usize,
+    events: &[ValidEvent],
+    authority: &Authority,
+) -> Result<(), SubmitError> {
+    let refused = events
+        .iter()
+        .position(|event| !authority.may_record(event.event()));
+    match refused.and_then(|index| Some((index, events.get(index)?))) {
+        Some((index, event)) => Err(not_permitted(change, index, event.event_type())),
+        None => Ok(()),
+    }
+}
+
+fn not_permitted(change: usize, event: usize, event_type: EventType) -> SubmitError {
+    SubmitError::NotPermitted {
+        change,
+        event,
+        payload: event_type::field_name(event_type),
     }
 }
 

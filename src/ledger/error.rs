@@ -59,6 +59,22 @@ pub enum SubmitError {
     /// The request_id was taken for that of another submission, which about one in 10^12 is; that is
     /// known now, so that it will be judged when it is sent again.
     RequestIdConfused,
+    /// An event is not one that the caller may record.
+    NotPermitted {
+        /// Index of the change.
+        change: usize,
+        /// Index of the event in it.
+        event: usize,
+        /// Field of the event's payload.
+        payload: &'static str,
+    },
+    /// A case can't be opened under this identifier. It is in use, out of the caller's sight.
+    CaseIdTaken {
+        /// Index of the change.
+        change: usize,
+        /// The identifier.
+        case_id: Uuid,
+    },
     /// The records of the submission are larger than a commit or a record may be.
     TooLarge {
         /// Its size in bytes.
@@ -142,6 +158,19 @@ impl fmt::Display for SubmitError {
                 f,
                 "the request_id was taken for that of another submission, which is mended now: send \
                  the submission again as it is"
+            ),
+            Self::NotPermitted {
+                change,
+                event,
+                payload,
+            } => write!(
+                f,
+                "changes[{change}].events[{event}].{payload}: the role of the account may not record \
+                 this: have it recorded by one that may"
+            ),
+            Self::CaseIdTaken { change, case_id } => write!(
+                f,
+                "changes[{change}]: no case can be opened as {case_id}: choose another identifier"
             ),
             Self::TooLarge { bytes, limit } => write!(
                 f,

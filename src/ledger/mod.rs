@@ -34,6 +34,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use crate::domain::Authority;
 use crate::log::Log;
 use crate::view::{SnapshotFile, Views};
 use crate::wire::edtf::Day;
@@ -60,6 +61,8 @@ pub struct Recorder {
     pub actor: String,
     /// The organisation.
     pub organisation: String,
+    /// What they may see and record.
+    pub authority: Authority,
 }
 
 /// The ledger of one log.

@@ -22,6 +22,7 @@ pub(super) fn answer(
         first_position,
         request_id,
         digest,
+        ref organisation,
     } = *known;
     let records = records(log, first_position).map_err(SubmitError::Unreadable)?;
     let is_other = records
@@ -30,9 +31,12 @@ pub(super) fn answer(
     if is_other {
         return Ok(None);
     }
-    let same = records
-        .first()
-        .is_some_and(|(_, first)| first.submission_digest == digest[..]);
+    let same = records.first().is_some_and(|(_, first)| {
+        let is_theirs = organisation
+            .as_ref()
+            .is_none_or(|it| *it == first.organisation);
+        is_theirs && first.submission_digest == digest[..]
+    });
     if !same {
         return Err(SubmitError::RequestIdReused {
             request_id,
@@ -114,6 +118,7 @@ mod tests {
             first_position: 0,
             request_id,
             digest,
+            organisation: None,
         };
         let stored = answer(&log, &known(request_id, [7; 32])).unwrap().unwrap();
         assert_eq!(stored.request_id, request_id.to_string());

@@ -1,4 +1,4 @@
-//! AdminService: how the server stands. It shows no case content.
+//! AdminService: how the server stands, and who may call it. It shows no case content.
 
 use std::sync::Arc;
 
@@ -6,10 +6,19 @@ use bytes::Bytes;
 use tonic::{Request, Response, Status};
 
 use super::Shared;
-use super::call::{answer, blocking};
+use super::call::{answer, blocking, caller, violation};
+use super::status::Failure;
+use crate::access::administration::{AdministrationError, Administrator};
+use crate::access::{Access, Identity};
+use crate::domain::{CaseState, Sight, UserAccount};
+use crate::ledger::Ledger;
+use crate::wire::edtf::Day;
 use crate::wire::v1::admin_service_server::AdminService;
 use crate::wire::v1::{
-    GetServerStatusRequest, GetServerStatusResponse, RebuildViewsRequest, RebuildViewsResponse,
+    self, AccountSpecification, CertificateEnrolled, CloseAccountRequest, CloseAccountResponse,
+    CreateTokenRequest, CreateTokenResponse, EnrolCertificateRequest, EnrolCertificateResponse,
+    GetServerStatusRequest, GetServerStatusResponse, ListAccountsRequest, ListAccountsResponse,
+    RebuildViewsRequest, RebuildViewsResponse, RevokeGrantRequest, RevokeGrantResponse,
 };
 
 /// The service; all its state is shared with the others.
@@ -54,6 +63,191 @@ impl AdminService for Admin {
         })
         .await
     }
+
+    async fn create_token(
+        &self,
+        request: Request<CreateTokenRequest>,
+    ) -> Result<Response<CreateTokenResponse>, Status> {
+        answer("CreateToken", async {
+            let change = self.change(&request)?;
+            let CreateTokenRequest {
+                account,
+                expires_on,
+            } = request.into_inner();
+            let account = account_of(account)?;
+            check_day(&expires_on)?;
+            let (token, grant_id) = to_its_end(async move {
+                let (ledger, by) = (change.ledger(), change.by());
+                let access = &change.access;
+                access.create_token(ledger, by, account, expires_on).await
+            })
+            .await?;
+            let grant_id = grant_id.to_string();
+            Ok(CreateTokenResponse { token, grant_id })
+        })
+        .await
+    }
+
+    async fn enrol_certificate(
+        &self,
+        request: Request<EnrolCertificateRequest>,
+    ) -> Result<Response<EnrolCertificateResponse>, Status> {
+        answer("EnrolCertificate", async {
+            let change = self.change(&request)?;
+            let EnrolCertificateRequest {
+                account,
+                certificate_sha256,
+                expires_on,
+            } = request.into_inner();
+            let account = account_of(account)?;
+            check_day(&expires_on)?;
+            let enrolled = CertificateEnrolled {
+                certificate_sha256,
+                expires_on,
+            };
+            let grant_id = to_its_end(async move {
+                let (ledger, by) = (change.ledger(), change.by());
+                let access = &change.access;
+                access
+                    .enrol_certificate(ledger, by, account, enrolled)
+                    .await
+            })
+            .await?;
+            let grant_id = grant_id.to_string();
+            Ok(EnrolCertificateResponse { grant_id })
+        })
+        .await
+    }
+
+    async fn revoke_grant(
+        &self,
+        request: Request<RevokeGrantRequest>,
+    ) -> Result<Response<RevokeGrantResponse>, Status> {
+        answer("RevokeGrant", async {
+            let change = self.change(&request)?;
+            let grant_id = request.into_inner().grant_id;
+            to_its_end(async move {
+                let (ledger, by) = (change.ledger(), change.by());
+                change.access.revoke_grant(ledger, by, &grant_id).await
+            })
+            .await?;
+            Ok(RevokeGrantResponse {})
+        })
+        .await
+    }
+
+    async fn close_account(
+        &self,
+        request: Request<CloseAccountRequest>,
+    ) -> Result<Response<CloseAccountResponse>, Status> {
+        answer("CloseAccount", async {
+            let change = self.change(&request)?;
+            let name = request.into_inner().name;
+            to_its_end(async move {
+                let (ledger, by) = (change.ledger(), change.by());
+                change.access.close_account(ledger, by, &name).await
+            })
+            .await?;
+            Ok(CloseAccountResponse {})
+        })
+        .await
+    }
+
+    async fn list_accounts(
+        &self,
+        _request: Request<ListAccountsRequest>,
+    ) -> Result<Response<ListAccountsResponse>, Status> {
+        answer("ListAccounts", async {
+            let accounts = self.access()?.accounts();
+            Ok(ListAccountsResponse {
+                accounts: accounts.all().iter().map(to_message).collect(),
+            })
+        })
+        .await
+    }
+}
+
+impl Admin {
+    fn access(&self) -> Result<&Arc<Access>, Failure> {
+        let access = self.shared.access.as_ref();
+        access.ok_or_else(Failure::no_accounts)
+    }
+
+    /// A change of the accounts in the name of who calls.
+    fn change<T>(&self, request: &Request<T>) -> Result<Change, Failure> {
+        Ok(Change {
+            shared: Arc::clone(&self.shared),
+            access: Arc::clone(self.access()?),
+            by: caller(request)?,
+        })
+    }
+}
+
+/// A change of the accounts.
+struct Change {
+    shared: Arc<Shared>,
+    access: Arc<Access>,
+    by: Identity,
+}
+
+impl Change {
+    fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
+    }
+
+    fn by(&self) -> Administrator<'_> {
+        Administrator {
+            account: self.by.account(),
+            organisation: self.by.organisation(),
+        }
+    }
+}
+
+/// Makes a change in a task of its own: once it is recorded it has to come into force, also where the
+/// caller does not wait for it.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, AdministrationError>> + Send + 'static,
+) -> Result<T, Failure> {
+    Ok(tokio::spawn(change).await.map_err(Failure::internal)??)
+}
+
+fn account_of(account: Option<AccountSpecification>) -> Result<AccountSpecification, Failure> {
+    let missing = || {
+        violation(
+            "account",
+            "is missing; give its name, role and organisation",
+        )
+    };
+    Ok(account.ok_or_else(missing)?)
+}
+
+/// Checks the last day of a grant, which may be empty.
+fn check_day(text: &str) -> Result<(), Failure> {
+    if !text.is_empty() && Day::parse(text).is_none() {
+        let description = "is no date; give one as YYYY-MM-DD, or leave it out";
+        return Err(violation("expires_on", description).into());
+    }
+    Ok(())
+}
+
+fn to_message(account: &UserAccount) -> v1::UserAccount {
+    let grants = account.grants.iter().map(|grant| v1::Grant {
+        grant_id: grant.grant_id.to_string(),
+        kind: grant.kind.into(),
+        expires_on: grant
+            .expires_on
+            .map(|day| day.to_string())
+            .unwrap_or_default(),
+        revoked: grant.is_revoked || account.is_closed,
+    });
+    v1::UserAccount {
+        account_id: account.account_id.to_string(),
+        name: account.name.clone(),
+        role: account.role.into(),
+        organisation: account.organisation.clone(),
+        closed: account.is_closed,
+        grants: grants.collect(),
+    }
 }
 
 fn server_status(shared: &Shared, with_digest: bool) -> GetServerStatusResponse {
@@ -62,13 +256,16 @@ fn server_status(shared: &Shared, with_digest: bool) -> GetServerStatusResponse 
         let views = ledger.views();
         (views.frozen(), views.unknown_records())
     };
+    // The accounts stand among the cases, and are none.
+    let is_case = |case: &&Arc<CaseState>| Sight::All.includes(case);
+    let cases = views.cases().iter().filter(is_case).count();
     GetServerStatusResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         // Read after the views, so that it is never less than their position.
         head: *shared.heads().borrow(),
         view_position: views.position(),
         snapshot_position: ledger.snapshot_position(),
-        cases: u64::try_from(views.cases().len()).unwrap_or(u64::MAX),
+        cases: u64::try_from(cases).unwrap_or(u64::MAX),
         unknown_records,
         writing_ended: ledger.writing_has_ended().unwrap_or_default(),
         started_at: Some(ledger.started_at().into()),

@@ -16,7 +16,6 @@ use super::replay::recorded_at;
 use super::status::Failure;
 use crate::domain::{CaseState, Fact};
 use crate::log::Log;
-use crate::view::CaseList;
 use crate::wire::edtf::Day;
 use crate::wire::v1::{Case, CaseStatus, Standing};
 use crate::wire::validate::{AsOf, KnownAt};
@@ -133,10 +132,14 @@ impl Time {
         case.known_at(self.position).map(Cow::Owned)
     }
 
-    /// All cases that were known, as they were known, in the order in which they were opened.
-    pub(super) fn known_of(self, cases: &CaseList) -> impl Iterator<Item = Cow<'_, CaseState>> {
+    /// Those of the cases that were known, as they were known; they come in the order in which they
+    /// were opened.
+    pub(super) fn known_of<'a>(
+        self,
+        cases: impl IntoIterator<Item = &'a Arc<CaseState>>,
+    ) -> impl Iterator<Item = Cow<'a, CaseState>> {
         let is_known = move |case: &&Arc<CaseState>| case.first_position() < Some(self.position);
-        let known = cases.iter().take_while(is_known);
+        let known = cases.into_iter().take_while(is_known);
         known.filter_map(move |case| self.known(case))
     }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::status::Failure;
+use crate::access::Identity;
 use crate::ledger::Recorder;
 use crate::wire::validate::{self, Violation};
 
@@ -22,8 +23,6 @@ pub(super) const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub(super) const ACTOR_METADATA: &str = "casetrail-actor";
 /// The metadata that names the organisation for which they record.
 pub(super) const ORGANISATION_METADATA: &str = "casetrail-organisation";
-/// Who records where the metadata doesn't say.
-const RECORDER_DEFAULT: &str = "local";
 
 /// Answers a call with one answer, and logs how it ended.
 pub(super) async fn answer<T>(
@@ -66,11 +65,31 @@ pub(super) fn log_end(
     }
 }
 
-/// Who records, as the client claims.
-pub(super) fn recorder(metadata: &MetadataMap) -> Result<Recorder, Failure> {
+/// Who calls: the guard before the service has put it there.
+///
+/// # Errors
+/// There is none, which is a fault of the server.
+pub(super) fn caller<T>(request: &Request<T>) -> Result<Identity, Failure> {
+    let identity = request.extensions().get::<Identity>().cloned();
+    identity.ok_or_else(|| Failure::internal("a call has come past the guard"))
+}
+
+/// Who records: the account that calls, and what the metadata says of it has to agree. On a server
+/// without accounts it is who the metadata says.
+pub(super) fn recorder<T>(request: &Request<T>) -> Result<Recorder, Failure> {
+    let identity = caller(request)?;
+    let metadata = request.metadata();
+    let named = |name, of_account: &str| match (reference(metadata, name)?, identity.role()) {
+        (Some(claimed), Some(_)) if claimed != of_account => {
+            Err(Failure::recorder_differs(name, of_account))
+        }
+        (Some(claimed), None) => Ok(claimed),
+        _ => Ok(of_account.to_owned()),
+    };
     Ok(Recorder {
-        actor: reference(metadata, ACTOR_METADATA)?,
-        organisation: reference(metadata, ORGANISATION_METADATA)?,
+        actor: named(ACTOR_METADATA, identity.account())?,
+        organisation: named(ORGANISATION_METADATA, identity.organisation())?,
+        authority: identity.authority(),
     })
 }
 
@@ -100,10 +119,10 @@ pub(super) fn violation(field: &str, description: &str) -> Violation {
     }
 }
 
-fn reference(metadata: &MetadataMap, name: &'static str) -> Result<String, Violation> {
+fn reference(metadata: &MetadataMap, name: &'static str) -> Result<Option<String>, Violation> {
     let mut values = metadata.get_all(name).iter();
     let Some(value) = values.next() else {
-        return Ok(RECORDER_DEFAULT.to_owned());
+        return Ok(None);
     };
     if values.next().is_some() {
         return Err(violation(name, "is given more than once; give it once"));
@@ -111,7 +130,7 @@ fn reference(metadata: &MetadataMap, name: &'static str) -> Result<String, Viola
     let text = std::str::from_utf8(value.as_bytes())
         .map_err(|_| violation(name, "is not UTF-8; give a reference in UTF-8"))?;
     validate::reference(name, text)?;
-    Ok(text.to_owned())
+    Ok(Some(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -119,9 +138,24 @@ fn reference(metadata: &MetadataMap, name: &'static str) -> Result<String, Viola
 mod tests {
     use super::*;
 
+    /// A request with this metadata, on a server without accounts.
+    fn request(metadata: MetadataMap) -> Request<()> {
+        let identity = Identity::without_account("local", "local");
+        let mut request = Request::new(());
+        request.extensions_mut().insert(identity);
+        *request.metadata_mut() = metadata;
+        request
+    }
+
+    #[test]
+    fn a_call_past_the_guard_records_nothing() {
+        let failure = recorder(&Request::new(())).unwrap_err();
+        assert_eq!(failure.code(), Code::Internal);
+    }
+
     #[test]
     fn who_records_is_local_where_the_metadata_does_not_say() {
-        let recorder = recorder(&MetadataMap::new()).unwrap();
+        let recorder = recorder(&request(MetadataMap::new())).unwrap();
         assert_eq!(
             (recorder.actor.as_str(), recorder.organisation.as_str()),
             ("local", "local")
@@ -135,7 +169,7 @@ mod tests {
             ACTOR_METADATA,
             tonic::metadata::MetadataValue::try_from("мария".as_bytes()).unwrap(),
         );
-        assert_eq!(recorder(&metadata).unwrap().actor, "мария");
+        assert_eq!(recorder(&request(metadata)).unwrap().actor, "мария");
     }
 
     #[test]
@@ -143,14 +177,14 @@ mod tests {
         let mut metadata = MetadataMap::new();
         metadata.insert(ACTOR_METADATA, "two words".parse().unwrap());
         assert_eq!(
-            recorder(&metadata).unwrap_err().code(),
+            recorder(&request(metadata)).unwrap_err().code(),
             Code::InvalidArgument
         );
         let mut metadata = MetadataMap::new();
         metadata.append(ORGANISATION_METADATA, "one".parse().unwrap());
         metadata.append(ORGANISATION_METADATA, "two".parse().unwrap());
         assert_eq!(
-            recorder(&metadata).unwrap_err().code(),
+            recorder(&request(metadata)).unwrap_err().code(),
             Code::InvalidArgument
         );
     }

@@ -8,16 +8,15 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::Shared;
 use super::as_of::{self, Time};
-use super::call::{PAGE_BYTES_MAX, answer, blocking, recorder, refuse, violation};
+use super::call::{PAGE_BYTES_MAX, answer, blocking, caller, recorder, refuse, violation};
 use super::coverage::{self, Agreement};
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
 use super::submit_stream;
+use super::{Seeing, Shared};
 use super::{compare, history};
-use crate::domain::{CaseState, Ties};
-use crate::view::CaseList;
+use crate::domain::{CaseState, Sight, Ties};
 use crate::wire::limits::PAGE_SIZE_MAX;
 use crate::wire::v1::AsOf as SentAsOf;
 use crate::wire::v1::case_service_server::CaseService;
@@ -44,7 +43,7 @@ impl CaseService for Cases {
     ) -> Result<Response<SubmitEventsResponse>, Status> {
         answer("SubmitEvents", async {
             let ledger = &self.shared.ledger;
-            let recorder = recorder(request.metadata())?;
+            let recorder = recorder(&request)?;
             let submission = validate::submission(request.into_inner(), ledger.today())?;
             Ok(ledger.try_submit(submission, recorder).await?)
         })
@@ -59,8 +58,8 @@ impl CaseService for Cases {
     ) -> Result<Response<Self::SubmitStreamStream>, Status> {
         const METHOD: &str = "SubmitStream";
         let began_at = Instant::now();
-        let opened = recorder(request.metadata())
-            .and_then(|recorder| Ok((recorder, Outlet::open(&self.shared)?)));
+        let opened =
+            recorder(&request).and_then(|recorder| Ok((recorder, Outlet::open(&self.shared)?)));
         let (recorder, (outlet, answers)) =
             opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
         tracing::debug!(method = METHOD, "opened");
@@ -78,14 +77,15 @@ impl CaseService for Cases {
         request: Request<GetCaseRequest>,
     ) -> Result<Response<GetCaseResponse>, Status> {
         answer("GetCase", async {
+            let sight = caller(&request)?.authority().sight;
             let GetCaseRequest { case_id, as_of } = request.into_inner();
             let as_of = validate::as_of("as_of", as_of)?;
-            let (case, head) = find(&self.shared, &case_id)?;
+            let (case, head) = find(&self.shared, &sight, &case_id)?;
             let time = as_of::resolve(&self.shared, head, &as_of).await?;
             let known = time.known(&case);
             let known = known.ok_or_else(|| Failure::case_not_found(case.case_id()))?;
             let (mut shown, mut possible_case) = as_of::to_case(&known, time.true_at);
-            let ties = self.ties(&known, time);
+            let ties = self.ties(&known, time, &sight);
             if let Some(possible) = &mut possible_case {
                 ties.clone().show_in(possible);
             }
@@ -105,9 +105,10 @@ impl CaseService for Cases {
     ) -> Result<Response<GetAgreementCoverageResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("GetAgreementCoverage", async move {
+            let sight = caller(&request)?.authority().sight;
             let request = request.into_inner();
             let (agreement, _) =
-                Agreement::find(&shared, &request.agreement_case_id, request.as_of).await?;
+                Agreement::find(&shared, sight, &request.agreement_case_id, request.as_of).await?;
             let cases_max = if request.with_cases { PAGE_SIZE_MAX } else { 0 };
             blocking(move || coverage::count(&agreement, cases_max)).await
         })
@@ -120,10 +121,11 @@ impl CaseService for Cases {
     ) -> Result<Response<GetAgreementProgressResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("GetAgreementProgress", async move {
+            let sight = caller(&request)?.authority().sight;
             let request = request.into_inner();
             let months = validate::months(&request.first_month, &request.last_month)?;
             let (agreement, as_of) =
-                Agreement::find(&shared, &request.agreement_case_id, request.as_of).await?;
+                Agreement::find(&shared, sight, &request.agreement_case_id, request.as_of).await?;
             blocking(move || {
                 let day = as_of::day_of(&shared, &as_of)?;
                 Ok(coverage::progress(&agreement, &months, day))
@@ -139,6 +141,7 @@ impl CaseService for Cases {
     ) -> Result<Response<ListCasesResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("ListCases", async move {
+            let sight = caller(&request)?.authority().sight;
             let ListCasesRequest {
                 page_size,
                 page_token,
@@ -152,7 +155,14 @@ impl CaseService for Cases {
             let begin = validate::page_token("page_token", &page_token, scope)?;
             let at = shared.cases();
             let time = as_of::resolve(&shared, at.position, &as_of).await?;
-            blocking(move || list_page(&at.cases, time, &filter, scope, begin, size)).await
+            blocking(move || {
+                let seen = Seeing {
+                    cases: &at.cases,
+                    sight: &sight,
+                };
+                list_page(seen, time, &filter, scope, begin, size)
+            })
+            .await
         })
         .await
     }
@@ -163,6 +173,7 @@ impl CaseService for Cases {
     ) -> Result<Response<CompareCasesResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("CompareCases", async move {
+            let sight = caller(&request)?.authority().sight;
             let CompareCasesRequest {
                 from,
                 to,
@@ -184,7 +195,14 @@ impl CaseService for Cases {
                 return Err(violation("to", description).into());
             }
             let times = (from, to);
-            blocking(move || compare::page(&at.cases, times, &filter, scope, begin, size)).await
+            blocking(move || {
+                let seen = Seeing {
+                    cases: &at.cases,
+                    sight: &sight,
+                };
+                compare::page(seen, times, &filter, scope, begin, size)
+            })
+            .await
         })
         .await
     }
@@ -194,12 +212,13 @@ impl CaseService for Cases {
         request: Request<GetCaseHistoryRequest>,
     ) -> Result<Response<GetCaseHistoryResponse>, Status> {
         answer("GetCaseHistory", async {
+            let sight = caller(&request)?.authority().sight;
             let GetCaseHistoryRequest {
                 case_id,
                 page_size,
                 page_token,
             } = request.into_inner();
-            let (case, _) = find(&self.shared, &case_id)?;
+            let (case, _) = find(&self.shared, &sight, &case_id)?;
             let scope = PageScope::of_case(case.case_id());
             let size = validate::page_size("page_size", page_size)?;
             let begin = validate::page_token("page_token", &page_token, scope)?;
@@ -211,11 +230,12 @@ impl CaseService for Cases {
 }
 
 impl Cases {
-    /// What binds a case to others as it was known at a time, at both ends.
-    fn ties(&self, case: &CaseState, time: Time) -> Ties {
+    /// What binds a case to others as it was known at a time, at both ends, as far as the caller sees
+    /// the others.
+    fn ties(&self, case: &CaseState, time: Time, sight: &Sight) -> Ties {
         let mut ties = Ties::of(case);
         let others = self.shared.ledger.views().linked_with(case.case_id());
-        for other in &others {
+        for other in others.iter().filter(|other| sight.includes(other)) {
             if let Some(known) = time.known(other) {
                 ties.take_inverse(case.case_id(), &known);
             }
@@ -227,6 +247,7 @@ impl Cases {
 impl Agreement {
     async fn find(
         shared: &Shared,
+        sight: Sight,
         agreement_case_id: &str,
         as_of: Option<SentAsOf>,
     ) -> Result<(Self, AsOf), Failure> {
@@ -237,7 +258,7 @@ impl Agreement {
             let description = "is not told of coverage, which is by what was known; leave it out";
             return Err(violation("as_of.true_at", description).into());
         }
-        let (agreement, head) = find(shared, agreement_case_id)?;
+        let (agreement, head) = find(shared, &sight, agreement_case_id)?;
         let time = as_of::resolve(shared, head, &as_of).await?;
         let known = time.known(&agreement).map(Cow::into_owned);
         let known = known.ok_or_else(|| Failure::case_not_found(agreement_id))?;
@@ -250,6 +271,7 @@ impl Agreement {
         };
         let agreement = Self {
             cases,
+            sight,
             time,
             known,
             put: put.iter().map(|case| case.case_id()).collect(),
@@ -258,12 +280,13 @@ impl Agreement {
     }
 }
 
-/// The case of an identifier, and the position of the views.
-fn find(shared: &Shared, case_id: &str) -> Result<(Arc<CaseState>, u64), Failure> {
+/// The case of an identifier, where there is one for the caller, and the position of the views.
+fn find(shared: &Shared, sight: &Sight, case_id: &str) -> Result<(Arc<CaseState>, u64), Failure> {
     let case_id: Uuid = validate::uuid("case_id", case_id)?;
     let views = shared.ledger.views();
     let case = views
         .case(case_id)
+        .filter(|case| sight.includes(case))
         .ok_or_else(|| Failure::case_not_found(case_id))?;
     Ok((Arc::clone(case), views.position()))
 }
@@ -271,7 +294,7 @@ fn find(shared: &Shared, case_id: &str) -> Result<(Arc<CaseState>, u64), Failure
 /// The page of the cases that match as they were at a time, from the place `begin` in the order of
 /// opening on; a case keeps its place for ever. Those that were known then are the first.
 fn list_page(
-    cases: &CaseList,
+    seen: Seeing<'_>,
     time: Time,
     filter: &CaseFilter,
     scope: PageScope,
@@ -284,9 +307,12 @@ fn list_page(
     };
     let mut bytes: usize = 0;
     let first = usize::try_from(begin).unwrap_or(usize::MAX);
-    for (place, case) in (begin..).zip(cases.iter().skip(first)) {
+    for (place, case) in (begin..).zip(seen.cases.iter().skip(first)) {
         if case.first_position() >= Some(time.position) {
             break;
+        }
+        if !seen.sight.includes(case) {
+            continue;
         }
         let Some(seen) = time.see(case) else { continue };
         let mut standings = seen.standings();

@@ -18,7 +18,7 @@ use crate::wire::block::RecordBlock;
 use crate::wire::encoded::Encoded;
 use crate::wire::header::RecordHeader;
 use crate::wire::v1::watch_status_response::Item;
-use crate::wire::v1::{StatusChange, WatchStatusResponse};
+use crate::wire::v1::{CaseKind, StatusChange, WatchStatusResponse};
 use crate::wire::validate::CaseFilter;
 
 /// How many changes the feed keeps: enough for a watcher that is a little late.
@@ -54,6 +54,12 @@ impl Change {
         }))
     }
 
+    /// Whether it is no change of a case, but of a user account.
+    pub(super) fn is_of_account(&self) -> bool {
+        let standing = self.header.standing.as_ref();
+        standing.is_some_and(|standing| standing.kind() == CaseKind::UserAccount)
+    }
+
     /// Whether the case matches before the change or after it.
     pub(super) fn matches(&self, filter: &CaseFilter) -> bool {
         [&self.header.standing, &self.header.previous_standing]
@@ -76,20 +82,25 @@ impl Change {
     }
 
     fn encode(&self, skipped: u64) -> Encoded {
-        let header = &self.header;
         Encoded::of(&WatchStatusResponse {
             next_position: self.position.saturating_add(1),
-            item: Some(Item::StatusChange(StatusChange {
-                position: self.position,
-                case_id: header.case_id.clone(),
-                version: header.case_version,
-                event_type: header.event_type,
-                recorded_at: header.recorded_at,
-                standing: header.standing.clone(),
-                previous_standing: header.previous_standing.clone(),
-                skipped,
-            })),
+            item: Some(Item::StatusChange(self.to_message(skipped))),
         })
+    }
+
+    /// The change as it is told, with how many earlier ones of its case were left out.
+    pub(super) fn to_message(&self, skipped: u64) -> StatusChange {
+        let header = &self.header;
+        StatusChange {
+            position: self.position,
+            case_id: header.case_id.clone(),
+            version: header.case_version,
+            event_type: header.event_type,
+            recorded_at: header.recorded_at,
+            standing: header.standing.clone(),
+            previous_standing: header.previous_standing.clone(),
+            skipped,
+        }
     }
 }
 

@@ -2,17 +2,17 @@
 
 use prost::Message;
 
+use super::Seeing;
 use super::as_of::{Seen, Time};
 use super::call::PAGE_BYTES_MAX;
 use crate::domain::CaseState;
-use crate::view::CaseList;
 use crate::wire::limits::COMPARED_EVENTS_MAX;
 use crate::wire::v1::{CaseDifference, CompareCasesResponse, EventReference};
 use crate::wire::validate::{CaseFilter, PageScope};
 
 /// The page of the cases that stand otherwise, from the place `begin` in the order of opening on.
 pub(super) fn page(
-    cases: &CaseList,
+    seen: Seeing<'_>,
     (from, to): (Time, Time),
     filter: &CaseFilter,
     scope: PageScope,
@@ -26,7 +26,10 @@ pub(super) fn page(
     };
     let mut bytes: usize = 0;
     let first = usize::try_from(begin).unwrap_or(usize::MAX);
-    for (place, case) in (begin..).zip(cases.iter().skip(first)) {
+    for (place, case) in (begin..).zip(seen.cases.iter().skip(first)) {
+        if !seen.sight.includes(case) {
+            continue;
+        }
         let Some(difference) = difference(case, from, to, filter) else {
             continue;
         };

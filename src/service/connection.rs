@@ -3,9 +3,13 @@
 //! HTTP/2 asks a peer for a sign of life only once it has begun to speak; who opens a connection and
 //! never does would hold it for ever.
 //!
+//! What of the peer is known with the connection, its address and its certificate, goes with every
+//! request that comes over it.
+//!
 //! It deliberately does not know HTTP/2, but for the length of the words with which it begins.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,9 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
-use tonic::transport::server::{Connected, TcpConnectInfo};
-
-use super::PeerLimits;
+use tonic::transport::server::Connected;
 
 /// How long the server waits where the system refuses it a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -26,24 +28,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Length of what a client of HTTP/2 says first (RFC 9113, section 3.4).
 const PREFACE_BYTES: usize = 24;
 
-/// The connections that a listener accepts; each has to begin to speak in time. One for which there
-/// is no place is closed at once, so that its client learns of it. Where the system
-/// refuses one, for example since the process has no file descriptor left, it is told, and tried
+/// The connections that a listener accepts. One for which there is no place is closed at once, so that
+/// its client learns of it. Where the system refuses one, for example since the process has no file descriptor left, it is told, and tried
 /// again a little later.
 pub(super) fn accepted(
     listener: TcpListener,
-    limits: PeerLimits,
+    connections_max: usize,
 ) -> impl Stream<Item = io::Result<Connection>> {
-    let PeerLimits {
-        connections_max,
-        silence_max,
-        ..
-    } = limits;
     let places = Arc::new(Semaphore::new(connections_max));
     futures_util::stream::unfold((listener, places), move |(listener, places)| async move {
         loop {
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -60,18 +56,33 @@ pub(super) fn accepted(
             // Without it an answer can wait 40 ms for the acknowledgement of the one before.
             let ready = stream.set_nodelay(true).map(|()| Connection {
                 stream,
-                preface_missing: PREFACE_BYTES,
-                deadline: Some(Box::pin(sleep(silence_max))),
-                _place: place,
+                address: peer.ip(),
+                place,
             });
             return Some((ready, (listener, places)));
         }
     })
 }
 
-/// A connection that has to begin to speak in time.
+/// A connection that was accepted, with its place among all.
 pub(super) struct Connection {
-    stream: TcpStream,
+    pub(super) stream: TcpStream,
+    pub(super) address: IpAddr,
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// What is known of a peer: every request that comes over its connection has it in its extensions.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    pub(super) address: IpAddr,
+    /// SHA-256 of its certificate, which was verified; none where it showed none.
+    pub(super) certificate: Option<Arc<[u8; 32]>>,
+}
+
+/// A connection that has to begin to speak in time.
+pub(super) struct Speaking<S> {
+    stream: S,
+    peer: Peer,
     /// Bytes of the preface that are yet to come.
     preface_missing: usize,
     /// When the preface has to be there; none once it is.
@@ -79,15 +90,44 @@ pub(super) struct Connection {
     _place: OwnedSemaphorePermit,
 }
 
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+impl Speaking<TcpStream> {
+    /// A connection in plain text, whose peer has so long to begin.
+    pub(super) fn plainly(connection: Connection, silence_max: Duration) -> Self {
+        let peer = Peer {
+            address: connection.address,
+            certificate: None,
+        };
+        Self::new(connection.stream, peer, connection.place, silence_max)
     }
 }
 
-impl AsyncRead for Connection {
+impl<S> Speaking<S> {
+    /// What the peer is to speak through, and how long it has to begin.
+    pub(super) fn new(
+        stream: S,
+        peer: Peer,
+        place: OwnedSemaphorePermit,
+        silence_max: Duration,
+    ) -> Self {
+        Self {
+            stream,
+            peer,
+            preface_missing: PREFACE_BYTES,
+            deadline: Some(Box::pin(sleep(silence_max))),
+            _place: place,
+        }
+    }
+}
+
+impl<S> Connected for Speaking<S> {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Speaking<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -113,7 +153,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Speaking<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 use super::as_of::Time;
-use crate::domain::{CaseState, Obligation, Ties};
+use crate::domain::{CaseState, Obligation, Sight, Ties};
 use crate::view::CaseList;
 use crate::wire::edtf::{self, Day};
 use crate::wire::v1::{
@@ -25,6 +25,8 @@ const MERGES_MAX: usize = 16;
 /// An agreement as it was known at a time, with what it takes to find the cases under its clauses.
 pub(super) struct Agreement {
     pub(super) cases: CaseList,
+    /// Which of the cases are counted: those that there are for the caller.
+    pub(super) sight: Sight,
     pub(super) time: Time,
     pub(super) known: CaseState,
     /// The cases that were ever put under one of its clauses one by one.
@@ -135,9 +137,10 @@ impl<'a> UnderClauses<'a> {
 }
 
 impl Agreement {
-    /// All cases that were known at the time, as they were known.
+    /// All cases that were known at the time, and that there are for the caller, as they were known.
     fn known_cases(&self) -> impl Iterator<Item = Cow<'_, CaseState>> {
-        self.time.known_of(&self.cases)
+        let seen = self.cases.iter().filter(|case| self.sight.includes(case));
+        self.time.known_of(seen)
     }
 }
 

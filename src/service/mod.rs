@@ -2,8 +2,9 @@
 //! (`status`) that maps what went wrong to gRPC.
 //!
 //! Invariants:
-//! - It listens on the loopback interface only, as long as there is neither TLS nor
-//!   authentication.
+//! - Beyond the loopback interface it listens with TLS and accounts alone.
+//! - Every call passes the guard, which says who makes it; a case that the caller may not see is
+//!   answered as one that does not exist.
 //! - What waits or stays open has a limit: connections and how long they may be silent, messages and
 //!   how long they may take to arrive, streams, answers on their way to a slow client, and the wait
 //!   at the end.
@@ -23,7 +24,9 @@ mod changes;
 mod compare;
 mod connection;
 mod coverage;
+mod guard;
 mod history;
+mod mask;
 mod monitor;
 mod oversize;
 mod replay;
@@ -31,32 +34,44 @@ mod status;
 mod stream;
 mod submit_stream;
 mod summary;
+mod tls;
 mod watch;
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt};
 use prost_types::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, watch as signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tonic::server::NamedService;
 use tonic::service::Routes;
+use tonic::transport::server::Connected;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use uuid::Uuid;
 
 use self::admin::Admin;
 use self::alerts::{Board, Passes};
 use self::arrival::{Arrivals, InTime};
 use self::audit::Audit;
 use self::case::Cases;
-use self::changes::Feed;
+use self::changes::{Change, Feed};
+use self::connection::Speaking;
+use self::guard::Guarded;
+use self::mask::LargeDistricts;
 use self::monitor::Monitor;
 use self::oversize::Explained;
-use crate::domain::AlertThresholds;
+use self::tls::Tls;
+pub use self::tls::{TlsError, TlsFiles};
+use crate::access::Access;
+use crate::domain::{AlertThresholds, Sight};
 use crate::ledger::Ledger;
 use crate::view::CaseList;
 use crate::wire::FILE_DESCRIPTOR_SET;
@@ -102,25 +117,50 @@ impl Default for PeerLimits {
     }
 }
 
+/// What stands between a server and whoever reaches it.
+#[derive(Debug, Clone, Default)]
+pub struct Protection {
+    /// TLS by these files; plain text without them.
+    pub tls: Option<TlsFiles>,
+    /// Who may call. Without it whoever reaches the server may do everything, in any name.
+    pub access: Option<Arc<Access>>,
+}
+
 /// A server that is bound to its address and does not serve yet.
-#[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    access: Option<Arc<Access>>,
     limits: PeerLimits,
     alert_thresholds: AlertThresholds,
 }
 
 impl Server {
-    /// Binds to an address of the loopback interface; port 0 takes a free port. Connections wait
-    /// until [`Server::run`] serves them.
+    /// Binds to an address of the loopback interface, in plain text and without accounts; port 0
+    /// takes a free port. Connections wait until [`Server::run`] serves them.
     ///
     /// # Errors
     /// An address that is not on the loopback interface, or that can't be had.
     pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        if !address.ip().to_canonical().is_loopback() {
+        Self::bind_protected(address, Protection::default()).await
+    }
+
+    /// Binds to an address; only with TLS and accounts may it be beyond the loopback interface.
+    ///
+    /// # Errors
+    /// An address that may not or can't be had, and files of TLS that can't be used.
+    pub async fn bind_protected(
+        address: SocketAddr,
+        protection: Protection,
+    ) -> Result<Self, BindError> {
+        let Protection { tls, access } = protection;
+        let is_protected = tls.is_some() && access.is_some();
+        if !is_protected && !address.ip().to_canonical().is_loopback() {
             return Err(BindError::NotLoopback { address });
         }
+        let tls = tls.map(|files| Tls::new(files).map(Arc::new));
+        let tls = tls.transpose().map_err(BindError::Tls)?;
         let in_use = |cause| BindError::Io { address, cause };
         let listener = TcpListener::bind(address).await.map_err(in_use)?;
         let address = listener.local_addr().map_err(in_use)?;
@@ -128,6 +168,8 @@ impl Server {
         Ok(Self {
             listener,
             address,
+            tls,
+            access,
             limits,
             alert_thresholds: AlertThresholds::default(),
         })
@@ -175,24 +217,24 @@ impl Server {
             alert_board: Arc::default(),
             alert_passes: Passes::default(),
             latest_day: AtomicI32::new(Day::MIN.0),
+            access: self.access.clone(),
+            large_districts: LargeDistricts::default(),
         });
         let silence_max = self.limits.silence_max;
         let arrivals = Arc::new(Arrivals::new(self.limits.arrival_max));
         let (health, routes) = services(&shared, &arrivals).await?;
         let health = tokio::spawn(report_health(health, Arc::clone(&shared)));
-        let incoming = connection::accepted(self.listener, self.limits);
-        let serving = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(silence_max))
-            .http2_keepalive_timeout(Some(silence_max))
-            .http2_max_header_list_size(METADATA_BYTES_MAX)
-            .max_concurrent_streams(u32::try_from(OPEN_STREAMS_MAX).ok())
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, stopped(shutdown.clone()));
-        let served = tokio::select! {
-            served = serving => served.map_err(|error| RunError::Serving { cause: chain(&error) }),
-            () = async { stopped(shutdown).await; sleep(SHUTDOWN_WAIT_MAX).await } => {
-                tracing::warn!("connections were still open when the wait for them ended");
-                Ok(())
+        let accepted = connection::accepted(self.listener, self.limits.connections_max);
+        let served = match self.tls {
+            Some(tls) => {
+                let incoming = tls::secured(accepted, tls, silence_max);
+                serve(incoming, routes, silence_max, shutdown).await
+            }
+            None => {
+                let plainly = move |connection: io::Result<_>| {
+                    connection.map(|connection| Speaking::plainly(connection, silence_max))
+                };
+                serve(accepted.map(plainly), routes, silence_max, shutdown).await
             }
         };
         health.abort();
@@ -200,10 +242,46 @@ impl Server {
     }
 }
 
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Server")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves connections until it is told to end.
+async fn serve<C>(
+    incoming: impl Stream<Item = io::Result<C>>,
+    routes: Routes,
+    silence_max: Duration,
+    shutdown: signal::Receiver<bool>,
+) -> Result<(), RunError>
+where
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    C::ConnectInfo: Clone + Send + Sync + 'static,
+{
+    let serving = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(silence_max))
+        .http2_keepalive_timeout(Some(silence_max))
+        .http2_max_header_list_size(METADATA_BYTES_MAX)
+        .max_concurrent_streams(u32::try_from(OPEN_STREAMS_MAX).ok())
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stopped(shutdown.clone()));
+    tokio::select! {
+        served = serving => served.map_err(|error| RunError::Serving { cause: chain(&error) }),
+        () = async { stopped(shutdown).await; sleep(SHUTDOWN_WAIT_MAX).await } => {
+            tracing::warn!("connections were still open when the wait for them ended");
+            Ok(())
+        }
+    }
+}
+
 /// Why a server can't be bound to an address.
 #[derive(Debug)]
 pub enum BindError {
-    /// The address is not on the loopback interface.
+    /// The address is not on the loopback interface, and TLS or accounts are missing.
     NotLoopback {
         /// The address.
         address: SocketAddr,
@@ -215,6 +293,8 @@ pub enum BindError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// TLS can't be had.
+    Tls(TlsError),
 }
 
 impl fmt::Display for BindError {
@@ -222,10 +302,11 @@ impl fmt::Display for BindError {
         match self {
             Self::NotLoopback { address } => write!(
                 formatter,
-                "can't listen on {address}: without TLS and authentication, which this version \
-                 does not have, only the loopback interface is allowed, for example 127.0.0.1:{}",
+                "can't listen on {address}: without both TLS and accounts only the loopback \
+                 interface is allowed, for example 127.0.0.1:{}",
                 address.port()
             ),
+            Self::Tls(error) => write!(formatter, "TLS can't be had: {error}"),
             Self::Io { address, cause } => write!(formatter, "can't listen on {address}: {cause}"),
         }
     }
@@ -235,6 +316,7 @@ impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::NotLoopback { .. } => None,
+            Self::Tls(error) => Some(error),
             Self::Io { cause, .. } => Some(cause),
         }
     }
@@ -284,6 +366,10 @@ struct Shared {
     alert_passes: Passes,
     /// The latest day that it was, as days since 1970-01-01.
     latest_day: AtomicI32,
+    /// Who may call; none on a server without accounts.
+    access: Option<Arc<Access>>,
+    /// For monitors.
+    large_districts: LargeDistricts,
 }
 
 impl Shared {
@@ -301,6 +387,22 @@ impl Shared {
         let today = self.ledger.today().max(recorded_on);
         let latest = self.latest_day.fetch_max(today.0, Ordering::Relaxed);
         today.max(Day(latest))
+    }
+
+    /// Whether there is a case for a caller.
+    fn sees(&self, sight: &Sight, case_id: Uuid) -> bool {
+        let case = self.ledger.views().case(case_id).cloned();
+        case.is_some_and(|case| sight.includes(&case))
+    }
+
+    /// Whether there is the case of a change for a caller, by how it stands now. The views are asked
+    /// only where the change itself does not tell.
+    fn sees_change(&self, sight: &Sight, change: &Change) -> bool {
+        match sight {
+            Sight::All => !change.is_of_account(),
+            Sight::Organisation { .. } => self.sees(sight, change.case_id),
+            Sight::UserAccounts | Sight::Nothing => false,
+        }
     }
 
     /// All cases as they stand at one position. It only takes references, so that the views are
@@ -327,6 +429,13 @@ struct CasesAt {
     /// When the record before the position was recorded.
     recorded_at: Option<Timestamp>,
     cases: CaseList,
+}
+
+/// Cases, and which of them there are for the caller.
+#[derive(Clone, Copy)]
+struct Seeing<'a> {
+    cases: &'a CaseList,
+    sight: &'a Sight,
 }
 
 /// Waits until the server is told to end.
@@ -371,22 +480,34 @@ async fn services(
     let monitor = MonitorServiceServer::new(monitor).max_decoding_message_size(limit);
     let audit = AuditServiceServer::new(audit).max_decoding_message_size(limit);
     let admin = AdminServiceServer::new(admin).max_decoding_message_size(limit);
-    let routes = Routes::new(in_time(Explained(cases), arrivals))
-        .add_service(in_time(Explained(monitor), arrivals))
-        .add_service(in_time(Explained(audit), arrivals))
-        .add_service(in_time(Explained(admin), arrivals))
-        .add_service(in_time(health_service, arrivals))
-        .add_service(in_time(reflection().build_v1().map_err(broken)?, arrivals))
-        .add_service(in_time(
-            reflection().build_v1alpha().map_err(broken)?,
-            arrivals,
-        ));
+    let doors = Doors {
+        access: shared.access.as_ref(),
+        arrivals,
+    };
+    let routes = Routes::new(doors.before(Explained(cases)))
+        .add_service(doors.before(Explained(monitor)))
+        .add_service(doors.before(Explained(audit)))
+        .add_service(doors.before(Explained(admin)))
+        .add_service(doors.before(health_service))
+        .add_service(doors.before(reflection().build_v1().map_err(broken)?))
+        .add_service(doors.before(reflection().build_v1alpha().map_err(broken)?));
     Ok((health, routes))
 }
 
-fn in_time<S>(service: S, arrivals: &Arc<Arrivals>) -> InTime<S> {
-    let arrivals = Arc::clone(arrivals);
-    InTime { service, arrivals }
+/// What every call passes before it reaches a service.
+struct Doors<'a> {
+    access: Option<&'a Arc<Access>>,
+    arrivals: &'a Arc<Arrivals>,
+}
+
+impl Doors<'_> {
+    fn before<S>(&self, service: S) -> Guarded<InTime<S>> {
+        let arrivals = Arc::clone(self.arrivals);
+        Guarded {
+            service: InTime { service, arrivals },
+            access: self.access.cloned(),
+        }
+    }
 }
 
 /// The names of the services under which their health is asked for, apart from the server's own.

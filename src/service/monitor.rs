@@ -10,15 +10,17 @@ use tonic::{Request, Response, Status};
 
 use super::alerts;
 use super::as_of::{self, Time};
-use super::call::{answer, blocking, only_true, refuse, violation};
+use super::call::{answer, blocking, caller, only_true, refuse, violation};
 use super::changes::Changes;
+use super::mask::{self, Mask};
 use super::status::Failure;
 use super::stream::{
     ANSWERS_AT_ONCE_MAX, Answers, Heartbeat, Outlet, READ_BYTES_MAX, Reader, Stop,
 };
 use super::summary::{summarise, summarise_each};
-use super::watch::{Answer, Watch};
-use super::{CasesAt, Shared};
+use super::watch::{Answer, Watch, Watcher};
+use super::{CasesAt, Seeing, Shared};
+use crate::access::Identity;
 use crate::wire::encoded::Encoded;
 use crate::wire::v1::monitor_service_server::MonitorService;
 use crate::wire::v1::watch_status_request::Start;
@@ -53,8 +55,13 @@ impl MonitorService for Monitor {
         const METHOD: &str = "WatchStatus";
         let began_at = Instant::now();
         let shared = Arc::clone(&self.shared);
-        let opened = open(&shared, request.into_inner()).await;
-        let (task, answers) = opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
+        let opened = async {
+            let caller = caller(&request)?;
+            open(&shared, &caller, request.into_inner()).await
+        };
+        let (task, answers) = opened
+            .await
+            .map_err(|failure| refuse(METHOD, began_at, failure))?;
         tracing::debug!(method = METHOD, position = task.watch.position(), "opened");
         tokio::spawn(async move {
             let WatchTask {
@@ -83,7 +90,10 @@ impl MonitorService for Monitor {
     ) -> Result<Response<Self::WatchAlertsStream>, Status> {
         const METHOD: &str = "WatchAlerts";
         let began_at = Instant::now();
-        let opened = alerts::open(&self.shared, request.into_inner());
+        let opened = caller(&request).and_then(|caller| {
+            let sight = caller.authority().sight;
+            alerts::open(&self.shared, sight, request.into_inner())
+        });
         let (watch, answers) = opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
         tracing::debug!(method = METHOD, "opened");
         tokio::spawn(watch.run(METHOD));
@@ -94,8 +104,12 @@ impl MonitorService for Monitor {
         &self,
         request: Request<ListAlertsRequest>,
     ) -> Result<Response<ListAlertsResponse>, Status> {
-        let listing = alerts::list(Arc::clone(&self.shared), request.into_inner());
-        answer("ListAlerts", listing).await
+        let shared = Arc::clone(&self.shared);
+        answer("ListAlerts", async move {
+            let sight = caller(&request)?.authority().sight;
+            alerts::list(shared, sight, request.into_inner()).await
+        })
+        .await
     }
 
     async fn get_summary(
@@ -104,19 +118,33 @@ impl MonitorService for Monitor {
     ) -> Result<Response<GetSummaryResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("GetSummary", async move {
+            let caller = caller(&request)?;
+            let sight = caller.authority().sight;
             let GetSummaryRequest { filter, as_of } = request.into_inner();
+            let is_masked = caller.is_masked();
+            if is_masked {
+                mask::check_asked(filter.as_ref(), as_of.as_ref())?;
+            }
             let filter = validate::case_filter("filter", filter)?;
             let as_of = validate::as_of("as_of", as_of)?;
             let at = shared.cases();
-            let time = as_of::resolve(&shared, at.position, &as_of).await?;
+            let time = if is_masked {
+                mask::publication(&shared, at.position).await?
+            } else {
+                as_of::resolve(&shared, at.position, &as_of).await?
+            };
             blocking(move || {
-                let mut summary = summarise(&at.cases, time, &filter);
+                let seen = Seeing {
+                    cases: &at.cases,
+                    sight: &sight,
+                };
+                let mut summary = summarise(seen, time, &filter);
                 summary.recorded_at = if time.position == at.position {
                     at.recorded_at
                 } else {
                     as_of::recorded_before(shared.ledger.log().as_ref(), time.position)?
                 };
-                Ok(summary)
+                Ok(mask::told(summary, is_masked))
             })
             .await?
         })
@@ -129,6 +157,8 @@ impl MonitorService for Monitor {
     ) -> Result<Response<GetSummarySeriesResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("GetSummarySeries", async move {
+            let caller = caller(&request)?;
+            let sight = caller.authority().sight;
             let GetSummarySeriesRequest {
                 filter,
                 first_month,
@@ -136,6 +166,9 @@ impl MonitorService for Monitor {
                 clock,
                 as_of,
             } = request.into_inner();
+            if caller.is_masked() {
+                mask::check_asked(filter.as_ref(), as_of.as_ref())?;
+            }
             let filter = validate::case_filter("filter", filter)?;
             let months = validate::months(&first_month, &last_month)?;
             let as_of = validate::as_of("as_of", as_of)?;
@@ -149,7 +182,12 @@ impl MonitorService for Monitor {
                 return Err(violation("as_of", description).into());
             }
             let at = shared.cases();
-            let now = as_of::resolve(&shared, at.position, &as_of).await?;
+            let is_masked = caller.is_masked();
+            let now = if is_masked {
+                mask::publication(&shared, at.position).await?
+            } else {
+                as_of::resolve(&shared, at.position, &as_of).await?
+            };
             blocking(move || {
                 let times = months.iter().map(|month| match clock {
                     SeriesClock::Unspecified => {
@@ -165,19 +203,23 @@ impl MonitorService for Monitor {
                         let log = shared.ledger.log().as_ref();
                         let after = month.last.plus(1);
                         let position = as_of::first_recorded_on(log, at.position, after)?;
+                        let position = position.min(now.position);
                         Ok(Time { position, ..now })
                     }
                 });
                 let times = times.collect::<Result<Vec<_>, Failure>>()?;
-                let summaries = summarise_each(&at.cases, &times, &filter);
+                let seen = Seeing {
+                    cases: &at.cases,
+                    sight: &sight,
+                };
+                let summaries = summarise_each(seen, &times, &filter);
                 let points = months.iter().zip(summaries);
+                let points = points.map(|(month, summary)| SummaryPoint {
+                    month: month.first.month(),
+                    summary: Some(mask::told(summary, is_masked)),
+                });
                 Ok(GetSummarySeriesResponse {
-                    points: points
-                        .map(|(month, summary)| SummaryPoint {
-                            month: month.first.month(),
-                            summary: Some(summary),
-                        })
-                        .collect(),
+                    points: points.collect(),
                 })
             })
             .await?
@@ -197,6 +239,7 @@ struct WatchTask {
 
 async fn open(
     shared: &Arc<Shared>,
+    caller: &Identity,
     request: WatchStatusRequest,
 ) -> Result<(WatchTask, Answers<Encoded>), Failure> {
     let mode = WatchMode::try_from(request.mode).map_err(|_| {
@@ -205,6 +248,10 @@ async fn open(
             "is not a mode that this server knows; 0, 1 and 2 are",
         )
     })?;
+    let mask = Mask::of(shared, caller)?.map(Arc::new);
+    if mask.is_some() {
+        mask::check_asked(request.filter.as_ref(), None)?;
+    }
     let filter = validate::case_filter("filter", request.filter)?;
     let (mut outlet, answers) = Outlet::open(shared)?;
     let reader = Reader::new(shared);
@@ -223,6 +270,11 @@ async fn open(
             Watch::with_snapshot(filter, mode, snapshot.insert(cases).position)
         }
     };
+    let watch = watch.by(Watcher {
+        shared: Arc::clone(shared),
+        sight: caller.authority().sight,
+        mask,
+    });
     outlet.resume_from(watch.next_position());
     let read_bytes_max = match mode {
         WatchMode::LatestPerCase => LATEST_READ_BYTES_MAX,
@@ -274,11 +326,13 @@ async fn run(
 ) -> Result<(), Stop> {
     let mut heartbeat = Heartbeat::new();
     if let Some(snapshot) = snapshot {
+        tell_districts(&mut watch).await?;
         send_snapshot(outlet, &source.reader, &mut watch, snapshot, &mut heartbeat).await?;
     }
     loop {
         let head = source.reader.head();
         let changes = source.changes(watch.position(), head).await?;
+        tell_districts(&mut watch).await?;
         send_all(outlet, watch.take(&changes, head)).await?;
         if heartbeat.beats() {
             send(outlet, watch.progress(source.reader.head())).await?;
@@ -287,6 +341,14 @@ async fn run(
             .wait(source.reader.heads(), watch.position(), heartbeat.due())
             .await?;
     }
+}
+
+/// Looks which districts a monitor may be told now.
+async fn tell_districts(watch: &mut Watch) -> Result<(), Failure> {
+    if let Some(mask) = watch.mask().cloned() {
+        watch.tell_districts(blocking(move || mask.large_districts()).await??);
+    }
+    Ok(())
 }
 
 async fn send_snapshot(

@@ -14,10 +14,12 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::access::administration::AdministrationError;
+use crate::access::table::role_name;
 use crate::domain::{Rejection, RejectionKind};
 use crate::ledger::{OpenError, RebuildError, SubmitError};
 use crate::log::ReadError;
-use crate::wire::v1::{self, CaseStatus};
+use crate::wire::v1::{self, CaseStatus, Role};
 use crate::wire::validate::{Invalid, TOO_LARGE, Violation};
 
 /// The domain of every reason (AIP-193).
@@ -93,6 +95,42 @@ impl Failure {
             duration_max.as_secs()
         );
         Self::new(Code::DeadlineExceeded, "ARRIVING_TOO_SLOWLY", message)
+    }
+
+    /// Credentials that are not valid, whatever is wrong with them.
+    pub(super) fn unauthenticated() -> Self {
+        let message = "the call carries no valid credentials: give a token as `authorization: Bearer \
+                       TOKEN`, or connect with an enrolled client certificate";
+        Self::new(Code::Unauthenticated, "UNAUTHENTICATED", message.to_owned())
+    }
+
+    /// A method that the caller's role may not call.
+    pub(super) fn not_permitted(role: Option<Role>) -> Self {
+        let role = role.map(role_name).unwrap_or_default();
+        let message = format!(
+            "an account of the role {role} may not make this call; the table of roles tells which \
+             may"
+        );
+        Self::new(Code::PermissionDenied, "NOT_PERMITTED", message).with("role", role)
+    }
+
+    /// A server without accounts is asked for them.
+    pub(super) fn no_accounts() -> Self {
+        let message = "the server has no accounts: start it with --accounts".to_owned();
+        Self::new(Code::FailedPrecondition, "NO_ACCOUNTS", message)
+    }
+
+    /// A claim of who records that is not who calls.
+    pub(super) fn recorder_differs(metadata: &str, identity: &str) -> Self {
+        let message =
+            format!("{metadata} is not that of the account that calls, {identity}: leave it out");
+        Self::new(Code::PermissionDenied, "RECORDER_DIFFERS", message).with("metadata", metadata)
+    }
+
+    /// An account that calls too often.
+    pub(super) fn called_too_often(wait: Duration) -> Self {
+        let message = "the account calls too often; try again later".to_owned();
+        Self::new(PUSH_BACK, "CALLED_TOO_OFTEN", message).retry_after(wait)
     }
 
     /// More streams than the server holds open.
@@ -277,6 +315,19 @@ impl From<SubmitError> for Failure {
                 .with("field", "request_id")
                 .with("request_id", request_id)
                 .with("position", position),
+            SubmitError::NotPermitted {
+                change,
+                event,
+                payload,
+            } => Self::new(Code::PermissionDenied, "EVENT_NOT_PERMITTED", message).with(
+                "field",
+                format!("changes[{change}].events[{event}].{payload}"),
+            ),
+            SubmitError::CaseIdTaken { change, case_id } => {
+                Self::new(Code::AlreadyExists, "CASE_ID_TAKEN", message)
+                    .with("field", format!("changes[{change}].case_id"))
+                    .with("case_id", case_id)
+            }
             SubmitError::TooLarge { bytes, limit } => {
                 Self::new(Code::InvalidArgument, TOO_LARGE, message)
                     .with("bytes", bytes)
@@ -293,6 +344,32 @@ impl From<SubmitError> for Failure {
             )
             .caused_by(cause),
             SubmitError::Unreadable(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdministrationError> for Failure {
+    fn from(error: AdministrationError) -> Self {
+        let message = error.to_string();
+        match error {
+            AdministrationError::Invalid(invalid) => invalid.into(),
+            AdministrationError::Submit(error) => error.into(),
+            AdministrationError::OtherAccount => {
+                Self::new(Code::AlreadyExists, "OTHER_ACCOUNT", message)
+            }
+            AdministrationError::CertificateEnrolled => {
+                Self::new(Code::AlreadyExists, "CERTIFICATE_ENROLLED", message)
+            }
+            AdministrationError::NoGrant => Self::new(Code::NotFound, "GRANT_NOT_FOUND", message),
+            AdministrationError::NoAccount => {
+                Self::new(Code::NotFound, "ACCOUNT_NOT_FOUND", message)
+            }
+            AdministrationError::LastAdmin => {
+                Self::new(Code::FailedPrecondition, "LAST_ADMIN", message)
+            }
+            AdministrationError::NoRandomness | AdministrationError::NotKept(_) => {
+                Self::internal(message)
+            }
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::Seeing;
 use super::as_of::{Time, has_status};
-use crate::view::CaseList;
 use crate::wire::v1::{CaseStatus, GetSummaryResponse, Standing, SummaryRow};
 use crate::wire::validate::CaseFilter;
 
@@ -35,11 +35,14 @@ struct Counter {
 }
 
 /// Counts the cases that match as they were at a time.
-pub(super) fn summarise(cases: &CaseList, time: Time, filter: &CaseFilter) -> GetSummaryResponse {
+pub(super) fn summarise(seen: Seeing<'_>, time: Time, filter: &CaseFilter) -> GetSummaryResponse {
     let mut counter = Counter::default();
-    for case in cases {
+    for case in seen.cases {
         if case.first_position() >= Some(time.position) {
             break;
+        }
+        if !seen.sight.includes(case) {
+            continue;
         }
         if let Some(seen) = time.see(case) {
             counter.count(
@@ -56,12 +59,12 @@ pub(super) fn summarise(cases: &CaseList, time: Time, filter: &CaseFilter) -> Ge
 /// Counts the cases that match at each of several times, in one pass: a case is folded anew only
 /// where one of its events lies between a time and the one before.
 pub(super) fn summarise_each(
-    cases: &CaseList,
+    seen: Seeing<'_>,
     times: &[Time],
     filter: &CaseFilter,
 ) -> Vec<GetSummaryResponse> {
     let mut counters: Vec<_> = times.iter().map(|_| Counter::default()).collect();
-    for case in cases {
+    for case in seen.cases.iter().filter(|case| seen.sight.includes(case)) {
         let facts = case.facts();
         let mut before: Option<([usize; 3], Option<Certainty>)> = None;
         for (time, counter) in times.iter().zip(&mut counters) {
@@ -125,6 +128,7 @@ impl Counter {
             rows: self.certainly.into_rows(),
             possible_rows,
             uncertain: self.uncertain,
+            rounded_to: 0,
         }
     }
 }

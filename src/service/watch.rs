@@ -16,12 +16,15 @@
 //! where earlier changes were left out.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::Shared;
 use super::changes::{Change, Changes};
-use crate::domain::CaseState;
+use super::mask::{Districts, Mask};
+use crate::domain::{CaseState, Sight};
 use crate::wire::encoded::Encoded;
 use crate::wire::v1::watch_status_response::Item;
 use crate::wire::v1::{
@@ -44,6 +47,25 @@ pub(super) struct Watch {
     position: u64,
     at_head: bool,
     in_snapshot: bool,
+    /// Who watches; somebody who sees all where nothing says otherwise.
+    watcher: Option<Watcher>,
+    /// The districts that a monitor may be told.
+    large: Arc<Districts>,
+}
+
+/// Who watches, on a server that tells callers apart or has accounts beside cases.
+pub(super) struct Watcher {
+    pub(super) shared: Arc<Shared>,
+    /// Which cases there are, by how they stand when it is asked.
+    pub(super) sight: Sight,
+    /// For a monitor, how what it is told is masked.
+    pub(super) mask: Option<Arc<Mask>>,
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Watcher").field(&self.sight).finish()
+    }
 }
 
 impl Watch {
@@ -55,7 +77,27 @@ impl Watch {
             position,
             at_head: false,
             in_snapshot: false,
+            watcher: None,
+            large: Arc::default(),
         }
+    }
+
+    /// The same for who watches.
+    pub(super) fn by(self, watcher: Watcher) -> Self {
+        Self {
+            watcher: Some(watcher),
+            ..self
+        }
+    }
+
+    /// How what is told is masked, if it is.
+    pub(super) fn mask(&self) -> Option<&Arc<Mask>> {
+        self.watcher.as_ref()?.mask.as_ref()
+    }
+
+    /// Keeps which districts may be told from now on.
+    pub(super) fn tell_districts(&mut self, large: Arc<Districts>) {
+        self.large = large;
     }
 
     /// A watch that begins with the snapshot of the cases as they stand at `position`.
@@ -78,16 +120,23 @@ impl Watch {
 
     /// The answer for a case of the snapshot, if the case matches.
     pub(super) fn case_snapshot(&self, case: &CaseState) -> Option<Answer> {
-        let standing = case.standing();
-        if !self.filter.matches(case.case_id(), &standing) {
+        let watcher = self.watcher.as_ref();
+        if !watcher.is_none_or(|watcher| watcher.sight.includes(case)) {
             return None;
         }
         let snapshot = CaseSnapshot {
             case_id: case.case_id().to_string(),
             version: case.version(),
-            standing: Some(standing),
+            standing: Some(case.standing()),
         };
-        Some(self.answer(Item::CaseSnapshot(snapshot)))
+        let snapshot = match self.mask() {
+            Some(mask) => mask.snapshot(&self.large, snapshot),
+            None => snapshot,
+        };
+        let standing = snapshot.standing.as_ref()?;
+        self.filter
+            .matches(case.case_id(), standing)
+            .then(|| self.answer(Item::CaseSnapshot(snapshot)))
     }
 
     /// The answer that ends the snapshot.
@@ -112,14 +161,15 @@ impl Watch {
             self.at_head = false;
             answers.push(self.answer(Item::FellBehind(FellBehind { head })));
         }
-        let matching = read
+        let told = read
             .iter()
             .flat_map(|changes| changes.from(self.position))
-            .filter(|change| change.matches(&self.filter));
+            .filter(|change| self.is_told(change));
         if self.mode == WatchMode::LatestPerCase && !self.at_head {
-            answers.extend(latest_per_case(matching.collect()));
+            let latest = latest_per_case(told.collect());
+            answers.extend(latest.map(|(change, skipped)| self.tell(change, skipped)));
         } else {
-            answers.extend(matching.map(|change| told(change, change.answer())));
+            answers.extend(told.map(|change| self.tell(change, 0)));
         }
         self.position = end;
         if reaches_head && !self.at_head {
@@ -127,6 +177,43 @@ impl Watch {
             answers.push(self.answer(Item::CaughtUp(CaughtUp {})));
         }
         answers
+    }
+
+    /// Whether a change is wanted, and of a case that there is for the watcher. What a monitor is not
+    /// told it can't find by a filter either.
+    fn is_told(&self, change: &Change) -> bool {
+        let Some(watcher) = &self.watcher else {
+            return change.matches(&self.filter);
+        };
+        let matches = match &watcher.mask {
+            None => change.matches(&self.filter),
+            Some(mask) => {
+                let masked = mask.change(&self.large, change.to_message(0));
+                let standings = [&masked.standing, &masked.previous_standing];
+                let mut standings = standings.into_iter().flatten();
+                standings.any(|standing| self.filter.matches(change.case_id, standing))
+            }
+        };
+        matches && watcher.shared.sees_change(&watcher.sight, change)
+    }
+
+    /// The answer that tells a change, with how many earlier ones of its case were left out.
+    fn tell(&self, change: &Change, skipped: u64) -> Answer {
+        let next_position = change.position.saturating_add(1);
+        let encoded = match self.mask() {
+            None => change.answer_skipping(skipped),
+            Some(mask) => {
+                let change = mask.change(&self.large, change.to_message(skipped));
+                Encoded::of(&WatchStatusResponse {
+                    next_position,
+                    item: Some(Item::StatusChange(change)),
+                })
+            }
+        };
+        Answer {
+            next_position,
+            encoded,
+        }
     }
 
     fn answer(&self, item: Item) -> Answer {
@@ -141,15 +228,8 @@ impl Watch {
     }
 }
 
-fn told(change: &Change, encoded: Encoded) -> Answer {
-    Answer {
-        next_position: change.position.saturating_add(1),
-        encoded,
-    }
-}
-
 /// Of each case the last change, with the number of those before it, in the order of the positions.
-fn latest_per_case(changes: Vec<&Change>) -> Vec<Answer> {
+fn latest_per_case(changes: Vec<&Change>) -> impl Iterator<Item = (&Change, u64)> {
     let mut skipped_by_case: HashMap<Uuid, u64> = HashMap::new();
     for change in &changes {
         skipped_by_case
@@ -161,13 +241,10 @@ fn latest_per_case(changes: Vec<&Change>) -> Vec<Answer> {
     let mut latest: Vec<_> = changes
         .into_iter()
         .rev()
-        .filter_map(|change| {
-            let skipped = skipped_by_case.remove(&change.case_id)?;
-            Some(told(change, change.answer_skipping(skipped)))
-        })
+        .filter_map(|change| Some((change, skipped_by_case.remove(&change.case_id)?)))
         .collect();
     latest.reverse();
-    latest
+    latest.into_iter()
 }
 
 #[cfg(test)]

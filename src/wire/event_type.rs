@@ -159,4 +159,9 @@ payloads! {
     ConsultationMoved: consultation_moved,
     ConsultationHeld: consultation_held,
     ConsultationCancelled: consultation_cancelled,
+    UserAccountCreated: user_account_created,
+    TokenIssued: token_issued,
+    CertificateEnrolled: certificate_enrolled,
+    GrantRevoked: grant_revoked,
+    UserAccountClosed: user_account_closed,
 }

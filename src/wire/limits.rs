@@ -48,6 +48,20 @@ pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The longest silence on an open stream: after it, a sign of life is sent.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Calls of one account a second, over time; a stream is one call.
+pub const CALLS_PER_SECOND: u32 = 2_000;
+/// Calls of one account at once, after a rest.
+pub const CALLS_BURST: u32 = 10_000;
+/// Calls from one address whose credentials are not valid, after which it is locked out.
+pub const FAILURES_MAX: u32 = 30;
+/// For how long an address is locked out, and within what time its failures are counted together.
+pub const LOCK_OUT: Duration = Duration::from_secs(60);
+/// How long a call waits for its answer whose credentials are not valid, whatever was wrong with them.
+pub const FAILURE_ANSWER: Duration = Duration::from_millis(100);
+
+/// The least number of cases that a count for monitors tells, and the step in which it goes.
+pub const SMALL_CELL: u64 = 5;
+
 /// Length of a reference, in bytes of UTF-8; it has at least one.
 pub const REFERENCE_BYTES_MAX: usize = 128;
 /// Length of a P-code of a first-level district, in characters, at least.

@@ -1,4 +1,4 @@
-//! Debug of the messages that hold personal data: it shows that there is something, never what.
+//! Debug of the messages that hold personal data or a secret: it shows that there is something, never what.
 //!
 //! build.rs leaves their derived Debug out, so that no message around them can print it either.
 
@@ -24,4 +24,5 @@ opaque! {
     v1::PersonNamePart => "PersonNamePart",
     v1::PersonIdentifier => "PersonIdentifier",
     v1::Coordinates => "Coordinates",
+    v1::CreateTokenResponse => "CreateTokenResponse",
 }

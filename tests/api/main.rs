@@ -30,6 +30,7 @@ mod history;
 #[path = "../lifecycle/model.rs"]
 mod model;
 
+mod access;
 mod alert_watch;
 mod alerts;
 mod bad_input;

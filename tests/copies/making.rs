@@ -40,6 +40,7 @@ fn recorded(cases: u64, seed: u64) -> Vec<RecordBlock> {
     let recorder = Recorder {
         actor: "worker-1".into(),
         organisation: "org-1".into(),
+        authority: casetrail::domain::Authority::over_all_cases(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -210,7 +210,23 @@ pub static CONSULTATION: Lifecycle = Lifecycle {
     ],
 };
 
-pub static LIFECYCLES: [&Lifecycle; 7] = [
+#[rustfmt::skip] // A table is read by its rows.
+pub static USER_ACCOUNT: Lifecycle = Lifecycle {
+    kind: CaseKind::UserAccount,
+    prefix: "USER_ACCOUNT",
+    open: &["Active"],
+    ends: &["Closed"],
+    once: &[],
+    rows: &[
+        ("UserAccountCreated", "new", To("Active")),
+        ("TokenIssued", "Active", Stays),
+        ("CertificateEnrolled", "Active", Stays),
+        ("GrantRevoked", "Active", Stays),
+        ("UserAccountClosed", "Active", To("Closed")),
+    ],
+};
+
+pub static LIFECYCLES: [&Lifecycle; 8] = [
     &DETENTION,
     &REMAINS,
     &RETURN,
@@ -218,6 +234,7 @@ pub static LIFECYCLES: [&Lifecycle; 7] = [
     &INQUIRY,
     &AGREEMENT,
     &CONSULTATION,
+    &USER_ACCOUNT,
 ];
 
 /// The events that every kind has, as far as they are built.

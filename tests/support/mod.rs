@@ -610,5 +610,22 @@ pub fn valid_payload(event_type: Type) -> Payload {
         Type::ConsultationCancelled => {
             Payload::ConsultationCancelled(v1::ConsultationCancelled { reason })
         }
+        Type::UserAccountCreated => Payload::UserAccountCreated(v1::UserAccountCreated {
+            name: reference("account"),
+            role: v1::Role::CaseWorker.into(),
+            organisation: reference("organisation"),
+        }),
+        Type::TokenIssued => Payload::TokenIssued(v1::TokenIssued {
+            token_sha256: "5e".repeat(32),
+            expires_on: "2025-01-31".to_owned(),
+        }),
+        Type::CertificateEnrolled => Payload::CertificateEnrolled(v1::CertificateEnrolled {
+            certificate_sha256: "c0".repeat(32),
+            expires_on: "2025-01-31".to_owned(),
+        }),
+        Type::GrantRevoked => Payload::GrantRevoked(v1::GrantRevoked {
+            grant_event_id: id(),
+        }),
+        Type::UserAccountClosed => Payload::UserAccountClosed(v1::UserAccountClosed {}),
     }
 }

@@ -107,7 +107,7 @@ impl Target {
     /// Those of connecting.
     pub(super) async fn connect(&self) -> Result<Connection, Failure> {
         let server = self.url.clone();
-        ServerArguments { server }.connect().await
+        ServerArguments::at(server).connect().await
     }
 
     /// The process, where it is ours.

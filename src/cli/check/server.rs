@@ -20,10 +20,10 @@ use crate::wire::v1::{GetServerStatusRequest, GetServerStatusResponse, ReplayEve
 /// How many times in a row a replay is begun anew behind a position that can't be read.
 const ATTEMPTS_MAX: u32 = 1_000;
 
-pub(super) async fn check(server: &str, report: &mut Report) -> Result<Checked, Failure> {
-    let server = ServerArguments {
-        server: server.to_owned(),
-    };
+pub(super) async fn check(
+    server: &ServerArguments,
+    report: &mut Report,
+) -> Result<Checked, Failure> {
     let connection = server.connect().await?;
     let request = GetServerStatusRequest { with_digest: true };
     let status = connection.admin().get_server_status(request).await;

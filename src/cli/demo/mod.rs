@@ -339,11 +339,9 @@ async fn connect(server: &Server) -> Result<Connection, Failure> {
         actor: Some("demo".to_owned()),
         organisation: Some("demo-mission".to_owned()),
     };
-    ServerArguments {
-        server: server.url(),
-    }
-    .connect_as(&recorder)
-    .await
+    ServerArguments::at(server.url())
+        .connect_as(&recorder)
+        .await
 }
 
 async fn status(connection: &Connection) -> Result<GetServerStatusResponse, Failure> {

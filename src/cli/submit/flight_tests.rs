@@ -200,7 +200,7 @@ async fn play(script: Script, stop_on_refusal: bool) -> Played {
         .add_service(service)
         .serve_with_incoming(TcpListenerStream::new(listener));
     let serving = tokio::spawn(serving);
-    let connection = ServerArguments { server }.connect().await.unwrap();
+    let connection = ServerArguments::at(server).connect().await.unwrap();
     let text: String = ["a", "b", "c", "d"]
         .map(|id| format!("{{\"requestId\":\"{id}\"}}\n"))
         .concat();

@@ -17,6 +17,7 @@ pub fn kind_name(kind: CaseKind) -> &'static str {
         CaseKind::Inquiry => "inquiry",
         CaseKind::Agreement => "agreement",
         CaseKind::Consultation => "consultation",
+        CaseKind::UserAccount => "user-account",
         CaseKind::Unspecified => "unspecified",
     }
 }
@@ -97,6 +98,8 @@ pub fn status_name(status: CaseStatus) -> &'static str {
         CaseStatus::ConsultationMoved => "Moved",
         CaseStatus::ConsultationHeld => "Held",
         CaseStatus::ConsultationCancelled => "Cancelled",
+        CaseStatus::UserAccountActive => "Active",
+        CaseStatus::UserAccountClosed => "Closed",
     }
 }
 

@@ -18,6 +18,7 @@ mod inquiry;
 mod remains;
 mod return_home;
 mod site;
+mod user_account;
 
 use crate::wire::v1::{CaseKind, CaseStatus, EventType, event::Payload};
 
@@ -126,7 +127,7 @@ pub enum Guard {
 }
 
 /// The kinds of case, in the order in which they are documented.
-pub const KINDS: [CaseKind; 7] = [
+pub const KINDS: [CaseKind; 8] = [
     CaseKind::Detention,
     CaseKind::Remains,
     CaseKind::Return,
@@ -134,6 +135,7 @@ pub const KINDS: [CaseKind; 7] = [
     CaseKind::Inquiry,
     CaseKind::Agreement,
     CaseKind::Consultation,
+    CaseKind::UserAccount,
 ];
 
 /// The lifecycle of a kind, row by row; empty for an unspecified kind.
@@ -146,6 +148,7 @@ pub fn table(kind: CaseKind) -> &'static [Row] {
         CaseKind::Inquiry => &inquiry::TABLE,
         CaseKind::Agreement => &agreement::TABLE,
         CaseKind::Consultation => &consultation::TABLE,
+        CaseKind::UserAccount => &user_account::TABLE,
         CaseKind::Unspecified => &[],
     }
 }
@@ -165,6 +168,7 @@ pub fn statuses(kind: CaseKind) -> &'static [CaseStatus] {
         CaseKind::Inquiry => &inquiry::STATUSES,
         CaseKind::Agreement => &agreement::STATUSES,
         CaseKind::Consultation => &consultation::STATUSES,
+        CaseKind::UserAccount => &user_account::STATUSES,
         CaseKind::Unspecified => &[],
     }
 }
@@ -207,6 +211,7 @@ pub fn kind_of(event: EventType) -> Option<CaseKind> {
         6 => Some(CaseKind::Inquiry),
         7 => Some(CaseKind::Agreement),
         8 => Some(CaseKind::Consultation),
+        9 => Some(CaseKind::UserAccount),
         _ => None,
     }
 }
@@ -271,7 +276,7 @@ mod tests {
 
     #[test]
     fn every_event_type_of_the_protocol_has_a_row() {
-        let known = (100..900).filter_map(|number| EventType::try_from(number).ok());
+        let known = (100..1_000).filter_map(|number| EventType::try_from(number).ok());
         for event in known {
             assert!(row(event).is_some(), "{event:?}");
         }

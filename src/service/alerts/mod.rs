@@ -24,6 +24,7 @@ use super::as_of;
 use super::call::{blocking, violation};
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
+use crate::domain::Sight;
 use crate::wire::v1::{
     ListAlertsRequest, ListAlertsResponse, WatchAlertsRequest, WatchAlertsResponse,
 };
@@ -32,9 +33,10 @@ use crate::wire::validate::{self, PageScope};
 /// Opens a watch.
 pub(super) fn open(
     shared: &Arc<Shared>,
+    sight: Sight,
     request: WatchAlertsRequest,
 ) -> Result<(AlertWatch, Answers<WatchAlertsResponse>), Failure> {
-    let selection = Selection::check(request.filter, &request.rules)?;
+    let selection = Selection::check(request.filter, &request.rules)?.seeing(sight);
     let cursor = Cursor::check("cursor", request.cursor)?;
     let (outlet, answers) = Outlet::open(shared)?;
     let head = *shared.heads().borrow();
@@ -49,9 +51,10 @@ pub(super) fn open(
 /// message grows with what one case has.
 pub(super) async fn list(
     shared: Arc<Shared>,
+    sight: Sight,
     request: ListAlertsRequest,
 ) -> Result<ListAlertsResponse, Failure> {
-    let selection = Selection::check(request.filter, &request.rules)?;
+    let selection = Selection::check(request.filter, &request.rules)?.seeing(sight);
     let size = validate::page_size("page_size", request.page_size)?;
     let as_of = validate::as_of("as_of", request.as_of)?;
     if as_of.true_at.is_some() {
@@ -100,9 +103,12 @@ fn page(
         point: Some(point.to_message()),
         ..ListAlertsResponse::default()
     };
-    let mut way = Difference::new(shared, None, point, begin.case);
+    let mut way = Difference::new(Arc::clone(&shared), None, point, begin.case);
     while let Some(bit) = way.next_bit() {
         for (case, turn) in bit {
+            if !selection.sees(&shared, turn.case_id) {
+                continue;
+            }
             let told = if case == begin.case { begin.alert } else { 0 };
             let alerts = selection.of(turn.case_id, &turn.after).into_iter();
             for (alert, holding) in alerts.enumerate().skip(told) {

@@ -3,7 +3,8 @@
 use prost::Message;
 use uuid::Uuid;
 
-use crate::domain::{Alert, AlertThresholds, CaseState};
+use crate::domain::{Alert, AlertThresholds, CaseState, Sight};
+use crate::service::Shared;
 use crate::service::call::violation;
 use crate::wire::edtf::Day;
 use crate::wire::v1::watch_alerts_response::Item;
@@ -43,6 +44,8 @@ pub(super) struct Telling {
 pub(super) struct Selection {
     filter: CaseFilter,
     rules: Vec<i32>,
+    /// Of which cases: those that there are for the caller.
+    sight: Sight,
 }
 
 impl Point {
@@ -172,7 +175,18 @@ impl Selection {
         Ok(Self {
             filter,
             rules: rules.to_vec(),
+            sight: Sight::All,
         })
+    }
+
+    /// The same, of the cases that there are for a caller.
+    pub(super) fn seeing(self, sight: Sight) -> Self {
+        Self { sight, ..self }
+    }
+
+    /// Whether there is a case for the caller.
+    pub(super) fn sees(&self, shared: &Shared, case_id: Uuid) -> bool {
+        self.sight == Sight::All || shared.sees(&self.sight, case_id)
     }
 
     /// To which list page tokens belong.
@@ -235,7 +249,10 @@ pub(super) struct CaseTurn {
 
 impl CaseTurn {
     /// What is told of it: first what is cleared, then what is raised, each in order.
-    pub(super) fn changes(&self, selection: &Selection) -> Vec<Item> {
+    pub(super) fn changes(&self, shared: &Shared, selection: &Selection) -> Vec<Item> {
+        if !selection.sees(shared, self.case_id) {
+            return Vec::new();
+        }
         let before = selection.of(self.case_id, &self.before);
         let after = selection.of(self.case_id, &self.after);
         let told = |alert: &Alert| alert.to_message(self.case_id, self.kind);

@@ -114,7 +114,8 @@ impl AlertWatch {
     async fn tell_step(&mut self, step: &Step) -> Result<(), Stop> {
         self.telling.begin(step.to);
         for turn in &step.turns {
-            self.tell_changes(turn.changes(&self.selection)).await?;
+            let changes = turn.changes(&self.shared, &self.selection);
+            self.tell_changes(changes).await?;
         }
         self.telling.arrive(step.to);
         Ok(())
@@ -134,7 +135,8 @@ impl AlertWatch {
             way = rest;
             let Some(bit) = bit else { break };
             for (_, turn) in bit {
-                self.tell_changes(turn.changes(&self.selection)).await?;
+                let changes = turn.changes(&self.shared, &self.selection);
+                self.tell_changes(changes).await?;
             }
             self.live().await?;
         }

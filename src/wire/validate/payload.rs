@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Checker;
 use super::checker::Segment;
 use crate::wire::{
+    edtf::Day,
     limits::{
         CLAUSE_RULES_MAX, CLAUSES_MAX, PARTIES_MAX, PLAN_YEARS, SPLIT_LABELS_MAX,
         STAYING_EVENTS_MAX,
@@ -438,6 +439,24 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
         }
         Payload::ConsultationHeld(p) => c.reference("minutes_reference", &p.minutes_reference),
         Payload::ConsultationCancelled(p) => reason(c, p.reason),
+
+        Payload::UserAccountCreated(p) => {
+            c.reference("name", &p.name);
+            c.choice("role", p.role, v1::Role::as_str_name);
+            c.reference("organisation", &p.organisation);
+        }
+        Payload::TokenIssued(p) => {
+            sha256(c, "token_sha256", &p.token_sha256);
+            day_or_none(c, "expires_on", &p.expires_on);
+        }
+        Payload::CertificateEnrolled(p) => {
+            sha256(c, "certificate_sha256", &p.certificate_sha256);
+            day_or_none(c, "expires_on", &p.expires_on);
+        }
+        Payload::GrantRevoked(p) => {
+            c.identifier("grant_event_id", &mut p.grant_event_id);
+        }
+        Payload::UserAccountClosed(_) => {}
     }
 }
 
@@ -566,6 +585,24 @@ fn coverage_rule(c: &mut Checker, rule: &v1::CoverageRule) {
     date_or_none(c, "date", &rule.date);
     if !rule.district.is_empty() {
         c.district("district", &rule.district);
+    }
+}
+
+/// A SHA-256, as 64 hexadecimal digits in lower case.
+fn sha256(c: &mut Checker, field: &str, text: &str) {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if text.len() != 64 || !text.bytes().all(is_digit) {
+        c.violation(
+            field,
+            "is no SHA-256; give 64 hexadecimal digits in lower case",
+        );
+    }
+}
+
+/// A day of any time as YYYY-MM-DD, or none.
+fn day_or_none(c: &mut Checker, field: &str, text: &str) {
+    if !text.is_empty() && Day::parse(text).is_none() {
+        c.violation(field, "is no date; give one as YYYY-MM-DD");
     }
 }
 

@@ -13,4 +13,4 @@ mod neutral;
 mod no_exchange;
 mod record;
 mod remains;
-mod words;
+pub mod words;

@@ -1,0 +1,118 @@
+//! The accounts with their grants: a view of the log's user accounts, made anew when one changes.
+
+use std::collections::HashMap;
+
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use super::identity::{Basis, Identity};
+use super::token::from_hexadecimal;
+use crate::domain::{Grant, UserAccount};
+use crate::view::CaseList;
+use crate::wire::edtf::Day;
+use crate::wire::v1::{GrantKind, Role};
+
+/// All accounts.
+#[derive(Default)]
+pub struct Accounts {
+    accounts: Vec<UserAccount>,
+    /// The grants by the first half of their SHA-256, which is not secret: nobody finds a token by it.
+    grants: HashMap<[u8; 16], Vec<Held>>,
+}
+
+/// A grant, by its place.
+struct Held {
+    account: usize,
+    grant: usize,
+    sha256: [u8; 32],
+}
+
+impl Accounts {
+    /// Those among all cases and accounts of the log.
+    pub(super) fn of(cases: &CaseList) -> Self {
+        let accounts: Vec<_> = cases.iter().filter_map(|it| it.user_account()).collect();
+        let mut grants: HashMap<_, Vec<_>> = HashMap::new();
+        for (account, each) in accounts.iter().enumerate() {
+            for (grant, it) in each.grants.iter().enumerate() {
+                if let Some(sha256) = from_hexadecimal(&it.sha256) {
+                    let held = Held {
+                        account,
+                        grant,
+                        sha256,
+                    };
+                    grants.entry(half(&sha256)).or_default().push(held);
+                }
+            }
+        }
+        Self { accounts, grants }
+    }
+
+    /// The accounts in the order in which they were made.
+    pub fn all(&self) -> &[UserAccount] {
+        &self.accounts
+    }
+
+    /// The account of a name that is not closed.
+    pub fn open(&self, name: &str) -> Option<&UserAccount> {
+        let mut accounts = self.accounts.iter();
+        accounts.find(|account| account.name == name && !account.is_closed)
+    }
+
+    /// The account of a grant.
+    pub fn of_grant(&self, grant_id: Uuid) -> Option<(&UserAccount, &Grant)> {
+        self.accounts.iter().find_map(|account| {
+            let mut grants = account.grants.iter();
+            Some((account, grants.find(|grant| grant.grant_id == grant_id)?))
+        })
+    }
+
+    /// Whether anybody can act as an admin on a day.
+    pub fn have_admin(&self, today: Day) -> bool {
+        self.accounts.iter().any(|account| {
+            let mut grants = account.grants.iter();
+            account.role == Role::Admin && grants.any(|grant| account.is_granted(grant, today))
+        })
+    }
+
+    /// Whether a grant of this kind and SHA-256 stands, whoever's it is.
+    pub fn has_grant(&self, kind: GrantKind, sha256: &str) -> bool {
+        self.accounts.iter().any(|account| {
+            let mut grants = account.grants.iter();
+            !account.is_closed
+                && grants.any(|it| it.kind == kind && it.sha256 == sha256 && !it.is_revoked)
+        })
+    }
+
+    /// Who calls by a grant, where it holds on a day. The grant is compared in constant time.
+    pub(super) fn identity(
+        &self,
+        kind: GrantKind,
+        sha256: &[u8; 32],
+        today: Day,
+    ) -> Option<Identity> {
+        let held = self
+            .grants
+            .get(&half(sha256))
+            .map_or(&[][..], Vec::as_slice);
+        let mut found = None;
+        for held in held {
+            let is_equal = bool::from(held.sha256.ct_eq(sha256));
+            let account = self.accounts.get(held.account)?;
+            let grant = account.grants.get(held.grant)?;
+            if is_equal && grant.kind == kind && account.is_granted(grant, today) {
+                let basis = Basis::Grant(kind, *sha256);
+                let (name, organisation) = (&account.name, &account.organisation);
+                found = Some(Identity::new(name, organisation, account.role, basis));
+            }
+        }
+        found
+    }
+}
+
+fn half(sha256: &[u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    for (to, from) in half.iter_mut().zip(sha256) {
+        *to = *from;
+    }
+    half
+}

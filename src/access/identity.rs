@@ -1,0 +1,145 @@
+//! Who is calling, and why a call is not identified.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::domain::Authority;
+use crate::wire::v1::{GrantKind, Role};
+
+use super::table;
+
+/// Who is calling. Every service finds it in the extensions of a request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    account: Arc<str>,
+    organisation: Arc<str>,
+    role: Option<Role>,
+    basis: Basis,
+}
+
+/// What an identity rests on.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// On nothing: the server has no accounts.
+    Nothing,
+    /// On a grant of an account, by the SHA-256 of the token or the certificate.
+    Grant(GrantKind, [u8; 32]),
+    /// On a signed statement that holds until this time, in microseconds since 1970.
+    Until(i64),
+}
+
+impl Identity {
+    /// Whoever reaches a server without accounts, by the name that they give themselves.
+    pub fn without_account(account: &str, organisation: &str) -> Self {
+        Self {
+            account: account.into(),
+            organisation: organisation.into(),
+            role: None,
+            basis: Basis::Nothing,
+        }
+    }
+
+    pub(super) fn new(account: &str, organisation: &str, role: Role, basis: Basis) -> Self {
+        Self {
+            account: account.into(),
+            organisation: organisation.into(),
+            role: Some(role),
+            basis,
+        }
+    }
+
+    /// Name of the account: the actor of what it records.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The organisation for which it acts.
+    pub fn organisation(&self) -> &str {
+        &self.organisation
+    }
+
+    /// The role; none on a server without accounts, where callers are not told apart.
+    pub fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// What it may see and record.
+    pub fn authority(&self) -> Authority {
+        match self.role {
+            Some(role) => table::authority(role, &self.organisation),
+            None => Authority::over_all_cases(),
+        }
+    }
+
+    /// Whether it is told cases by pseudonyms, and counts as they are published.
+    pub fn is_masked(&self) -> bool {
+        self.role.is_some_and(table::is_masked)
+    }
+
+    pub(super) fn basis(&self) -> &Basis {
+        &self.basis
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Identity")
+            .field("account", &self.account)
+            .field("organisation", &self.organisation)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a caller presents.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// The authorization of the call: none where there is none, `Some(None)` where there are several.
+    pub authorization: Option<Option<&'a [u8]>>,
+    /// SHA-256 of the client certificate of the connection, which the connection has verified.
+    pub certificate: Option<&'a [u8; 32]>,
+}
+
+/// Why a call is not identified. It is logged and never told to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// There is neither an authorization nor a client certificate.
+    NoCredentials,
+    /// The authorization is no bearer token, or there are several.
+    Malformed,
+    /// The token is no grant that holds.
+    UnknownToken,
+    /// The client certificate is no grant that holds.
+    UnknownCertificate,
+    /// The JWT is malformed, or its header is not one that is taken.
+    JwtHeader,
+    /// The JWT names no key of the issuer, or another algorithm than its key has.
+    JwtKey,
+    /// The signature of the JWT is wrong.
+    JwtSignature,
+    /// The claims of the JWT are missing, malformed, of another issuer or for another audience.
+    JwtClaims,
+    /// The JWT has expired or does not hold yet.
+    JwtTime,
+    /// The address is locked out.
+    LockedOut,
+}
+
+impl Refused {
+    /// Its name, for logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no credentials",
+            Self::Malformed => "malformed authorization",
+            Self::UnknownToken => "unknown token",
+            Self::UnknownCertificate => "unknown certificate",
+            Self::JwtHeader => "header of the JWT",
+            Self::JwtKey => "key of the JWT",
+            Self::JwtSignature => "signature of the JWT",
+            Self::JwtClaims => "claims of the JWT",
+            Self::JwtTime => "time of the JWT",
+            Self::LockedOut => "address locked out",
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Access: who is calling, and what their role may do.
+//!
+//! A call is identified by a token, a client certificate or a JWT ([`Access::identify`]), and the
+//! one table of methods and roles ([`table`]) says whether it may be made and what it sees. Accounts
+//! and their grants are events in the log; what is kept here of them is a view.
+//!
+//! Invariants:
+//! - A secret is never stored, logged or shown again: of a token there is its SHA-256.
+//! - Whatever is wrong with credentials, the caller learns only that they are not valid.
+//! - A grant that is revoked holds no longer from the answer to its revocation on, also for streams
+//!   that were opened by it.
+//!
+//! It deliberately does not know gRPC.
+
+mod accounts;
+pub mod administration;
+mod identity;
+mod jwt;
+mod limits;
+mod pseudonym;
+pub mod table;
+mod token;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, watch};
+
+pub use accounts::Accounts;
+pub use identity::{Identity, Presented, Refused};
+pub use jwt::{Issuer, IssuerError};
+pub use limits::CallLimits;
+pub use pseudonym::{PseudonymKey, Pseudonyms};
+pub use token::NoRandomness;
+
+use crate::ledger::{Clock, Ledger};
+use crate::view::CaseList;
+use crate::wire::v1::GrantKind;
+use identity::Basis;
+use limits::Limits;
+
+/// The first words of an authorization by a bearer token (RFC 6750), in lower case.
+const BEARER: &str = "bearer ";
+
+/// The most bytes of an authorization that are looked at.
+const AUTHORIZATION_BYTES_MAX: usize = 8 * 1024;
+
+/// Who may call a server.
+pub struct Access {
+    accounts: RwLock<Arc<Accounts>>,
+    /// Counts the changes of the accounts.
+    changes: watch::Sender<u64>,
+    /// Held while accounts are changed, so that each change sees the one before.
+    administration: Mutex<()>,
+    issuer: Option<Issuer>,
+    limits: Limits,
+    pseudonym_key: PseudonymKey,
+    clock: Clock,
+}
+
+impl Access {
+    /// By the accounts that the ledger holds.
+    pub fn new(
+        ledger: &Ledger,
+        issuer: Option<Issuer>,
+        limits: CallLimits,
+        pseudonym_key: PseudonymKey,
+    ) -> Self {
+        let access = Self {
+            accounts: RwLock::default(),
+            changes: watch::Sender::new(0),
+            administration: Mutex::new(()),
+            issuer,
+            limits: Limits::new(limits),
+            pseudonym_key,
+            clock: ledger.clock().clone(),
+        };
+        let cases = ledger.views().cases().clone();
+        access.take_in(&cases);
+        access
+    }
+
+    /// Identifies a caller.
+    ///
+    /// # Errors
+    /// Why not, for the log of the server alone.
+    pub fn identify(&self, presented: &Presented<'_>) -> Result<Identity, Refused> {
+        match presented.authorization {
+            Some(Some(authorization)) => self.by_authorization(authorization),
+            Some(None) => Err(Refused::Malformed),
+            None => match presented.certificate {
+                Some(certificate) => self
+                    .by_grant(GrantKind::Certificate, certificate)
+                    .ok_or(Refused::UnknownCertificate),
+                None => Err(Refused::NoCredentials),
+            },
+        }
+    }
+
+    /// Whether what an identity rests on still holds.
+    pub fn holds(&self, identity: &Identity) -> bool {
+        match identity.basis() {
+            Basis::Nothing => true,
+            Basis::Grant(kind, sha256) => self.by_grant(*kind, sha256).as_ref() == Some(identity),
+            Basis::Until(expires) => self.clock.now().0 < *expires,
+        }
+    }
+
+    /// Tells of changes of the accounts.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The accounts as they stand.
+    pub fn accounts(&self) -> Arc<Accounts> {
+        let accounts = self.accounts.read();
+        Arc::clone(&accounts.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The pseudonyms by which an account is told cases.
+    pub fn pseudonyms(&self, account: &str) -> Pseudonyms {
+        self.pseudonym_key.of_account(account)
+    }
+
+    /// Takes a call of an account into its rate; after how many milliseconds to try again where it
+    /// calls too often.
+    ///
+    /// # Errors
+    /// The milliseconds to wait.
+    pub fn admit(&self, identity: &Identity) -> Result<(), u64> {
+        self.limits.admit(identity.account(), self.clock.now())
+    }
+
+    /// Whether calls from an address are not looked at for now, since too many failed.
+    pub fn is_locked_out(&self, address: IpAddr) -> bool {
+        self.limits.is_locked_out(address, self.clock.now())
+    }
+
+    /// Counts a call from an address whose credentials were not valid.
+    pub fn note_failure(&self, address: IpAddr) {
+        self.limits.note_failure(address, self.clock.now());
+    }
+
+    fn by_authorization(&self, authorization: &[u8]) -> Result<Identity, Refused> {
+        if authorization.len() > AUTHORIZATION_BYTES_MAX {
+            return Err(Refused::Malformed);
+        }
+        let text = std::str::from_utf8(authorization).map_err(|_| Refused::Malformed)?;
+        let (scheme, bearer) = text
+            .split_at_checked(BEARER.len())
+            .ok_or(Refused::Malformed)?;
+        if !scheme.eq_ignore_ascii_case(BEARER) {
+            return Err(Refused::Malformed);
+        }
+        match &self.issuer {
+            Some(issuer) if bearer.contains('.') => issuer.identify(bearer, self.clock.now()),
+            _ => self
+                .by_grant(GrantKind::Token, &Sha256::digest(bearer).into())
+                .ok_or(Refused::UnknownToken),
+        }
+    }
+
+    fn by_grant(&self, kind: GrantKind, sha256: &[u8; 32]) -> Option<Identity> {
+        self.accounts()
+            .identity(kind, sha256, self.clock.now().day())
+    }
+
+    /// Takes in the accounts as the views hold them.
+    fn take_in(&self, cases: &CaseList) {
+        let accounts = Arc::new(Accounts::of(cases));
+        let mut kept = self
+            .accounts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *kept = accounts;
+        drop(kept);
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Access").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+//! The table: which role may call which method, what it sees there, and what it may record. Every
+//! call is looked up here, and one that is not in it is refused.
+//!
+//! README shows it as [`document`] prints it.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use crate::domain::{Authority, Sight, Writes};
+use crate::wire::event_type;
+use crate::wire::v1::{CaseKind, EventType as E, Role};
+use Role::{Admin, Auditor, CaseWorker, Forensic, Monitor, Supervisor};
+
+/// The roles, in the order in which they are documented.
+pub const ROLES: [Role; 6] = [CaseWorker, Supervisor, Forensic, Monitor, Auditor, Admin];
+
+/// Who may call a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Callers {
+    /// Everybody, also without credentials.
+    Anyone,
+    /// These roles.
+    Roles(&'static [Role]),
+}
+
+/// A method with its callers.
+#[derive(Debug)]
+pub struct Row {
+    /// The path of the method, `/package.Service/Method`.
+    pub path: &'static str,
+    /// Who may call it.
+    pub callers: Callers,
+    /// Whether it answers with a stream, which ends when its caller's grant does.
+    pub streams: bool,
+}
+
+const fn call(path: &'static str, roles: &'static [Role]) -> Row {
+    Row {
+        path,
+        callers: Callers::Roles(roles),
+        streams: false,
+    }
+}
+
+const fn stream(path: &'static str, roles: &'static [Role]) -> Row {
+    Row {
+        streams: true,
+        ..call(path, roles)
+    }
+}
+
+const WRITERS: &[Role] = &[CaseWorker, Supervisor, Forensic];
+const READERS: &[Role] = &[CaseWorker, Supervisor, Forensic, Auditor];
+const AGREEMENT_READERS: &[Role] = &[CaseWorker, Supervisor, Auditor];
+const COUNTERS: &[Role] = &[CaseWorker, Supervisor, Forensic, Monitor, Auditor];
+
+/// All methods of the server.
+#[rustfmt::skip] // A table is read by its columns.
+pub static ROWS: [Row; 25] = [
+    call("/casetrail.v1.CaseService/SubmitEvents", WRITERS),
+    stream("/casetrail.v1.CaseService/SubmitStream", WRITERS),
+    call("/casetrail.v1.CaseService/GetCase", READERS),
+    call("/casetrail.v1.CaseService/ListCases", READERS),
+    call("/casetrail.v1.CaseService/CompareCases", READERS),
+    call("/casetrail.v1.CaseService/GetCaseHistory", READERS),
+    call("/casetrail.v1.CaseService/GetAgreementCoverage", AGREEMENT_READERS),
+    call("/casetrail.v1.CaseService/GetAgreementProgress", AGREEMENT_READERS),
+    stream("/casetrail.v1.MonitorService/WatchStatus", COUNTERS),
+    call("/casetrail.v1.MonitorService/GetSummary", COUNTERS),
+    call("/casetrail.v1.MonitorService/GetSummarySeries", COUNTERS),
+    call("/casetrail.v1.MonitorService/ListAlerts", READERS),
+    stream("/casetrail.v1.MonitorService/WatchAlerts", READERS),
+    stream("/casetrail.v1.AuditService/ReplayEvents", &[Auditor]),
+    call("/casetrail.v1.AdminService/GetServerStatus", &[Auditor, Admin]),
+    call("/casetrail.v1.AdminService/RebuildViews", &[Admin]),
+    call("/casetrail.v1.AdminService/CreateToken", &[Admin]),
+    call("/casetrail.v1.AdminService/EnrolCertificate", &[Admin]),
+    call("/casetrail.v1.AdminService/RevokeGrant", &[Admin]),
+    call("/casetrail.v1.AdminService/CloseAccount", &[Admin]),
+    call("/casetrail.v1.AdminService/ListAccounts", &[Admin]),
+    Row { path: "/grpc.health.v1.Health/Check", callers: Callers::Anyone, streams: false },
+    stream("/grpc.health.v1.Health/Watch", &ROLES),
+    stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", &ROLES),
+    stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &ROLES),
+];
+
+/// What a forensic account sees.
+const FORENSIC_KINDS: &[CaseKind] = &[CaseKind::Remains, CaseKind::Site, CaseKind::Inquiry];
+
+/// What forensic accounts record: examinations, samples, identifications.
+const FORENSIC_EVENTS: &[E] = &[
+    E::ExaminationStarted,
+    E::PostMortemCompleted,
+    E::FoundNonHuman,
+    E::SampleTaken,
+    E::SampleResultReceived,
+    E::MatchHypothesised,
+    E::MatchExcluded,
+    E::IdentificationEstablished,
+    E::IdentificationRevoked,
+];
+
+/// What supervisors confirm, and case workers only allege.
+const DEATHS: &[E] = &[E::DiedInCustody, E::LastMemberDied];
+
+/// What case workers do not record at all: what supervisors and what forensic accounts do.
+const NOT_BY_CASE_WORKERS: &[E] = &[
+    E::CaseClosed,
+    E::CaseReopened,
+    E::EventRetracted,
+    E::CasesMerged,
+    E::CasesUnmerged,
+    E::ExaminationStarted,
+    E::PostMortemCompleted,
+    E::FoundNonHuman,
+    E::SampleTaken,
+    E::SampleResultReceived,
+    E::MatchHypothesised,
+    E::MatchExcluded,
+    E::IdentificationEstablished,
+    E::IdentificationRevoked,
+];
+
+/// What an account of a role sees and records.
+pub fn authority(role: Role, organisation: &str) -> Authority {
+    let own = |kinds| Sight::Organisation {
+        organisation: organisation.to_owned(),
+        kinds,
+    };
+    let (sight, writes) = match role {
+        CaseWorker => (
+            own(&[]),
+            Writes::AllBut {
+                never: NOT_BY_CASE_WORKERS,
+                unconfirmed_only: DEATHS,
+            },
+        ),
+        Supervisor => (
+            own(&[]),
+            Writes::AllBut {
+                never: FORENSIC_EVENTS,
+                unconfirmed_only: &[],
+            },
+        ),
+        Forensic => (own(FORENSIC_KINDS), Writes::Only(FORENSIC_EVENTS)),
+        Monitor | Auditor => (Sight::All, Writes::Only(&[])),
+        Admin | Role::Unspecified => (Sight::Nothing, Writes::Only(&[])),
+    };
+    Authority { sight, writes }
+}
+
+/// Whether a role is told cases by pseudonyms, and counts as they are published.
+pub fn is_masked(role: Role) -> bool {
+    role == Monitor
+}
+
+/// The row of a method; none for a path that is none.
+pub fn row(path: &str) -> Option<&'static Row> {
+    static BY_PATH: LazyLock<HashMap<&str, &Row>> =
+        LazyLock::new(|| ROWS.iter().map(|row| (row.path, row)).collect());
+    BY_PATH.get(path).copied()
+}
+
+impl Row {
+    /// Whether a role may call the method.
+    pub fn allows(&self, role: Role) -> bool {
+        match self.callers {
+            Callers::Anyone => true,
+            Callers::Roles(roles) => roles.contains(&role),
+        }
+    }
+}
+
+/// The name of a role, as commands take it and tokens claim it, for example `case_worker`.
+pub fn role_name(role: Role) -> String {
+    let name = role.as_str_name();
+    name.strip_prefix("ROLE_")
+        .unwrap_or(name)
+        .to_ascii_lowercase()
+}
+
+/// The role of a name, as [`role_name`] gives it.
+pub fn role_named(name: &str) -> Option<Role> {
+    ROLES.into_iter().find(|role| role_name(*role) == name)
+}
+
+/// The table as Markdown.
+pub fn document() -> String {
+    let mut out = String::from("| method |");
+    for role in ROLES {
+        let _ = write!(out, " {} |", role_name(role));
+    }
+    out.push_str("\n|---|");
+    out.push_str(&"---|".repeat(ROLES.len()));
+    for row in &ROWS {
+        let path = row.path.trim_start_matches('/');
+        let note = match row.callers {
+            Callers::Anyone => ", also without credentials",
+            Callers::Roles(_) => "",
+        };
+        let _ = write!(out, "\n| `{path}`{note} |");
+        for role in ROLES {
+            out.push_str(if row.allows(role) { " yes |" } else { " - |" });
+        }
+    }
+    out.push_str("\n\n| role | sees | records |\n|---|---|---|");
+    for role in ROLES {
+        let Authority { sight, writes } = authority(role, "");
+        let name = role_name(role);
+        let masked = if is_masked(role) {
+            ", under pseudonyms; counts as published"
+        } else {
+            ""
+        };
+        let (seen, recorded) = (seen(&sight), recorded(writes));
+        let _ = write!(out, "\n| {name} | {seen}{masked} | {recorded} |");
+    }
+    out.push('\n');
+    out
+}
+
+fn seen(sight: &Sight) -> String {
+    match sight {
+        Sight::All => "all cases".to_owned(),
+        Sight::Organisation { kinds: [], .. } => {
+            "cases of the own organisation, or referred or transferred to it".to_owned()
+        }
+        Sight::Organisation { kinds, .. } => {
+            let kinds: Vec<_> = kinds
+                .iter()
+                .map(|kind| crate::domain::lifecycle::document::kind_name(*kind))
+                .collect();
+            format!("the same, of these kinds: {}", kinds.join(", "))
+        }
+        Sight::UserAccounts => "accounts".to_owned(),
+        Sight::Nothing => "no case".to_owned(),
+    }
+}
+
+fn recorded(writes: Writes) -> String {
+    match writes {
+        Writes::All => "everything".to_owned(),
+        Writes::AllBut {
+            never,
+            unconfirmed_only,
+        } => {
+            let but = if unconfirmed_only.is_empty() {
+                String::new()
+            } else {
+                format!("; not as confirmed: {}", names(unconfirmed_only))
+            };
+            format!("all but: {}{but}", names(never))
+        }
+        Writes::Only([]) => "nothing".to_owned(),
+        Writes::Only(events) => names(events),
+    }
+}
+
+fn names(events: &[E]) -> String {
+    let names: Vec<_> = events
+        .iter()
+        .map(|event| event_type::message_name(*event))
+        .collect();
+    names.join(", ")
+}

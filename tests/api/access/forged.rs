@@ -1,0 +1,403 @@
+//! A thousand tokens, JWTs and certificates that are not valid: none is taken, and all are answered
+//! alike.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use casetrail::wire::limits::FAILURE_ANSWER;
+use casetrail::wire::v1::{CreateTokenRequest, RevokeGrantRequest, Role};
+use futures_util::{StreamExt, stream};
+use hmac_free::hs256;
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
+use serde_json::{Value, json};
+use tonic::{Code, Status};
+
+use super::world::{
+    Caller, Root, SignerKey, World, claims, client_params, seconds_now, specification, unsigned,
+};
+use crate::harness::Random;
+
+/// HMAC-SHA-256 (RFC 2104), by which a public key would be used as a shared secret.
+mod hmac_free {
+    use sha2::{Digest, Sha256};
+
+    pub(super) fn hs256(key: &[u8], message: &[u8]) -> Vec<u8> {
+        let mut block = [0_u8; 64];
+        block[..key.len()].copy_from_slice(key);
+        let padded = |pad: u8| block.map(|byte| byte ^ pad).to_vec();
+        let inner = Sha256::digest([padded(0x36), message.to_vec()].concat());
+        Sha256::digest([padded(0x5c), inner.to_vec()].concat()).to_vec()
+    }
+}
+
+/// JWTs that are wrong, each with what is wrong.
+fn jwts(world: &World) -> Vec<(&'static str, String)> {
+    let signer = &world.signer;
+    let good = claims("worker", Role::Admin, "org-1");
+    let header = signer.header();
+    let with = |of: &Value, name: &str, value: Value| {
+        let mut changed = of.clone();
+        changed[name] = value;
+        changed
+    };
+    let without = |name: &str| {
+        let mut changed = good.clone();
+        changed.as_object_mut().unwrap().remove(name);
+        changed
+    };
+    let signed = |claims: &Value| signer.sign(&header, claims);
+    let headed = |header: &Value| signer.sign(header, &good);
+    let other = SignerKey::new(&signer.kid);
+    let none = |alg: &str| unsigned(&json!({"alg": alg, "kid": signer.kid}), &good);
+    let by_public_key = |key: &[u8]| {
+        let signed = unsigned(&json!({"alg": "HS256", "kid": signer.kid}), &good);
+        let signature = hs256(key, signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    };
+    let now = seconds_now();
+    let right = signed(&good);
+    let parts: Vec<&str> = right.split('.').collect();
+    let mut all = vec![
+        ("alg none", format!("{}.", none("none"))),
+        ("alg none", format!("{}.", none("NONE"))),
+        ("alg none", format!("{}.", none("nOnE"))),
+        ("alg none", format!("{}.{}", none("none"), parts[2])),
+        ("alg none", none("none")),
+        ("public key as secret", by_public_key(&signer.public())),
+        (
+            "public key as secret",
+            by_public_key(URL_SAFE_NO_PAD.encode(signer.public()).as_bytes()),
+        ),
+        ("wrong key", other.sign(&header, &good)),
+        (
+            "wrong algorithm",
+            headed(&with(&header, "alg", json!("ES256"))),
+        ),
+        (
+            "wrong algorithm",
+            headed(&with(&header, "alg", json!("RS256"))),
+        ),
+        (
+            "wrong algorithm",
+            headed(&with(&header, "alg", json!("HS256"))),
+        ),
+        ("wrong algorithm", headed(&with(&header, "alg", json!("")))),
+        (
+            "wrong algorithm",
+            headed(&with(&header, "alg", json!(["EdDSA"]))),
+        ),
+        ("kid", headed(&with(&header, "kid", json!("key-2")))),
+        ("kid", headed(&with(&header, "kid", json!("")))),
+        (
+            "kid",
+            headed(&with(&header, "kid", json!("../../../dev/null"))),
+        ),
+        ("kid", headed(&with(&header, "kid", json!("key-1\u{0}")))),
+        ("kid", headed(&with(&header, "kid", json!("' OR '1'='1")))),
+        ("kid", headed(&with(&header, "kid", json!(1)))),
+        ("kid", headed(&json!({"alg": "EdDSA"}))),
+        (
+            "key of its own",
+            other.sign(&with(&header, "jwk", other.jwk()), &good),
+        ),
+        (
+            "key of its own",
+            other.sign(
+                &with(&header, "jku", json!("http://127.0.0.1:1/keys.json")),
+                &good,
+            ),
+        ),
+        (
+            "critical header",
+            headed(&with(&header, "crit", json!(["exp"]))),
+        ),
+        ("critical header", headed(&with(&header, "crit", json!([])))),
+        ("expired", signed(&with(&good, "exp", json!(now - 1)))),
+        ("expired", signed(&with(&good, "exp", json!(now - 86_400)))),
+        ("expired", signed(&with(&good, "exp", json!(0)))),
+        ("expired", signed(&with(&good, "exp", json!(-1)))),
+        ("expiry", signed(&without("exp"))),
+        ("expiry", signed(&with(&good, "exp", json!("9999999999")))),
+        ("expiry", signed(&with(&good, "exp", json!(1e300)))),
+        ("expiry", signed(&with(&good, "exp", Value::Null))),
+        (
+            "not yet valid",
+            signed(&with(&good, "nbf", json!(now + 300))),
+        ),
+        ("not yet valid", signed(&with(&good, "nbf", json!("0")))),
+        ("not yet valid", signed(&with(&good, "nbf", json!({})))),
+        ("audience", signed(&with(&good, "aud", json!("another")))),
+        (
+            "audience",
+            signed(&with(&good, "aud", json!(["another", "third"]))),
+        ),
+        (
+            "audience",
+            signed(&with(&good, "aud", json!([["casetrail-test"]]))),
+        ),
+        (
+            "audience",
+            signed(&with(&good, "aud", json!({"casetrail-test": 1}))),
+        ),
+        ("audience", signed(&without("aud"))),
+        (
+            "issuer",
+            signed(&with(&good, "iss", json!("https://issuer.example/"))),
+        ),
+        (
+            "issuer",
+            signed(&with(&good, "iss", json!(["https://issuer.example"]))),
+        ),
+        ("issuer", signed(&without("iss"))),
+        ("subject", signed(&without("sub"))),
+        ("subject", signed(&with(&good, "sub", json!("")))),
+        ("subject", signed(&with(&good, "sub", json!("two words")))),
+        ("subject", signed(&with(&good, "sub", json!(7)))),
+        ("role", signed(&without("casetrail_role"))),
+        (
+            "role",
+            signed(&with(&good, "casetrail_role", json!("root"))),
+        ),
+        (
+            "role",
+            signed(&with(&good, "casetrail_role", json!("unspecified"))),
+        ),
+        (
+            "role",
+            signed(&with(&good, "casetrail_role", json!("ADMIN"))),
+        ),
+        (
+            "role",
+            signed(&with(&good, "casetrail_role", json!(["admin"]))),
+        ),
+        ("organisation", signed(&without("casetrail_organisation"))),
+        (
+            "organisation",
+            signed(&with(&good, "casetrail_organisation", json!("a b"))),
+        ),
+        ("other claims", {
+            let more = with(&good, "casetrail_role", json!("auditor"));
+            let claims = URL_SAFE_NO_PAD.encode(more.to_string());
+            format!("{}.{claims}.{}", parts[0], parts[2])
+        }),
+        ("shape", format!("{}.{}", parts[0], parts[1])),
+        ("shape", format!("{right}.{}", parts[2])),
+        ("shape", format!("{right}.")),
+        ("shape", format!("{}..{}", parts[0], parts[2])),
+        ("shape", format!(".{}.{}", parts[1], parts[2])),
+        ("shape", "..".to_owned()),
+        ("shape", "...".to_owned()),
+        ("shape", ".".to_owned()),
+        ("shape", format!("{}.{}.{}=", parts[0], parts[1], parts[2])),
+        ("shape", format!("{}.{}.", parts[0], parts[1])),
+        ("shape", format!("{}.{}", right, "A".repeat(6_000))),
+        ("shape", format!("{}.{}", "[".repeat(3_000), parts[1])),
+        ("deep", signed(&with(&good, "x", nested(120)))),
+    ];
+    // "deep" is well formed and right: it only shows that the depth does no harm.
+    all.pop();
+    let mut random = Random(7);
+    while all.len() < 500 {
+        let mut bytes = right.clone().into_bytes();
+        for _ in 0..=random.below(3) {
+            let at = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+            match random.below(3) {
+                0 => bytes[at] = b"ABCxyz019-_.="[usize::try_from(random.below(13)).unwrap()],
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, b'A'),
+            }
+        }
+        let forged = String::from_utf8(bytes).unwrap();
+        if forged != right {
+            all.push(("fuzzed", forged));
+        }
+    }
+    all
+}
+
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!(1), |inner, _| json!([inner]))
+}
+
+/// Tokens that are wrong.
+async fn tokens(world: &World) -> Vec<(&'static str, String)> {
+    let admin = world.admin().await;
+    let right = world.token("worker", Role::Admin, "org-1").await;
+    let revoked = world.token("revoked", Role::Admin, "org-1").await;
+    let grant_id = revoked.grant_id.clone();
+    let revocation = RevokeGrantRequest { grant_id };
+    admin.admin().revoke_grant(revocation).await.unwrap();
+    let closed = world.token("closed", Role::Admin, "org-1").await;
+    let closing = casetrail::wire::v1::CloseAccountRequest {
+        name: "closed".to_owned(),
+    };
+    admin.admin().close_account(closing).await.unwrap();
+    let expired = CreateTokenRequest {
+        account: Some(specification("expired", Role::Admin, "org-1")),
+        expires_on: "2024-02-29".to_owned(),
+    };
+    let expired = admin
+        .admin()
+        .create_token(expired)
+        .await
+        .unwrap()
+        .into_inner();
+    let mut all = vec![
+        ("revoked", revoked.token),
+        ("closed account", closed.token),
+        ("expired", expired.token),
+        ("shape", String::new()),
+        ("shape", "casetrail_".to_owned()),
+        ("shape", format!("{0}{0}", right.token)),
+        ("shape", right.token.to_uppercase()),
+        ("shape", format!(" {}", right.token)),
+        (
+            "shape",
+            right.token.trim_start_matches("casetrail_").to_owned(),
+        ),
+        ("shape", "x".repeat(7_000)),
+        ("shape", right.grant_id.clone()),
+    ];
+    let mut random = Random(8);
+    while all.len() < 300 {
+        let mut bytes = right.token.clone().into_bytes();
+        let begin = "casetrail_".len();
+        match random.below(3) {
+            // One of the right length that is all chance.
+            0 => {
+                for byte in &mut bytes[begin..] {
+                    *byte = b"ABCDEFGHIJKLMNOPabcdefghijklmnop0123456789-_"
+                        [usize::try_from(random.below(44)).unwrap()];
+                }
+            }
+            // One character is another one.
+            1 => {
+                let at = begin + usize::try_from(random.below(43)).unwrap();
+                bytes[at] = if bytes[at] == b'Q' { b'R' } else { b'Q' };
+            }
+            _ => bytes.truncate(usize::try_from(random.below(bytes.len() as u64)).unwrap()),
+        }
+        all.push(("fuzzed", String::from_utf8(bytes).unwrap()));
+    }
+    all
+}
+
+/// What a caller learns: all of it has to be the same for all.
+fn told(status: &Status) -> (Code, String, Vec<u8>) {
+    (
+        status.code(),
+        status.message().to_owned(),
+        status.details().to_vec(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn none_of_eight_hundred_forged_tokens_and_jwts_is_taken_and_all_are_answered_alike() {
+    let world = World::without_lock_out().await;
+    let all = [jwts(&world), tokens(&world).await].concat();
+    assert_eq!(all.len(), 800);
+    let channel = world.channel().await;
+    let nobody = Caller::new(channel.clone(), None);
+    let expected = told(&nobody.is_known().await.unwrap_err());
+    assert_eq!(expected.0, Code::Unauthenticated);
+    let mut times: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
+    let calls = stream::iter(all).map(|(what, token)| {
+        let caller = Caller::new(channel.clone(), Some(&token));
+        async move {
+            let began_at = Instant::now();
+            let answer = caller.is_known().await;
+            (what, token, began_at.elapsed(), answer)
+        }
+    });
+    let mut calls = calls.buffer_unordered(64);
+    while let Some((what, token, time, answer)) = calls.next().await {
+        let status = answer.expect_err(&format!("{what} was taken: {token}"));
+        assert_eq!(told(&status), expected, "{what}");
+        assert!(time >= FAILURE_ANSWER, "{what} was answered after {time:?}");
+        times.entry(what).or_default().push(time);
+    }
+    for (what, mut times) in times {
+        times.sort();
+        let median = times[times.len() / 2];
+        println!(
+            "{what}: {} answered, the median after {median:?}",
+            times.len()
+        );
+    }
+    // The ones that they were made from are taken.
+    let right = world.jwt("worker", Role::Admin, "org-1");
+    Caller::new(channel.clone(), Some(&right))
+        .is_known()
+        .await
+        .unwrap();
+    Caller::new(channel.clone(), Some(&world.admin_token))
+        .is_known()
+        .await
+        .unwrap();
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn none_of_two_hundred_certificates_that_are_not_valid_is_taken() {
+    let world = World::without_lock_out().await;
+    let mallory = Root::new("client root");
+    let enrolled = world.client_root.client("worker");
+    world.enrol(&enrolled, "worker", Role::Admin, "org-1").await;
+    let caller = Caller::new(world.channel_of(&enrolled).await.unwrap(), None);
+    caller.is_known().await.unwrap();
+
+    let dated = |from: (i32, u8, u8), until: (i32, u8, u8)| {
+        let mut params = client_params("worker");
+        params.not_before = date_time_ymd(from.0, from.1, from.2);
+        params.not_after = date_time_ymd(until.0, until.1, until.2);
+        params
+    };
+    let as_server = || {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params
+    };
+    let mut taken = Vec::new();
+    for number in 0..200 {
+        let (what, pair) = match number % 6 {
+            // Its name is that of the enrolled one.
+            0 => ("not enrolled", world.client_root.client("worker")),
+            1 => ("another root", mallory.client("worker")),
+            2 => {
+                let pair = world.client_root.sign(&dated((2020, 1, 1), (2024, 1, 1)));
+                ("expired", pair)
+            }
+            3 => {
+                let pair = world.client_root.sign(&dated((2400, 1, 1), (2500, 1, 1)));
+                ("not yet valid", pair)
+            }
+            4 => ("for servers", world.client_root.sign(&as_server())),
+            // The enrolled certificate, with a key that is not its own.
+            _ => {
+                let mut pair = mallory.client("worker");
+                pair.certificate.clone_from(&enrolled.certificate);
+                ("key of another", pair)
+            }
+        };
+        // All but the first kind are enrolled, where they can be: the connection has to refuse them.
+        if (1..5).contains(&(number % 6)) {
+            let name = format!("worker-{number}");
+            world.enrol(&pair, &name, Role::Admin, "org-1").await;
+        }
+        let answer = match world.channel_of(&pair).await {
+            Ok(channel) => Caller::new(channel, None).is_known().await,
+            Err(_) => continue,
+        };
+        match answer {
+            Ok(()) => taken.push((number, what)),
+            Err(status) => assert!(
+                what != "not enrolled" || status.code() == Code::Unauthenticated,
+                "{status:?}"
+            ),
+        }
+    }
+    assert_eq!(taken, []);
+    world.end().await;
+}

@@ -1,0 +1,308 @@
+//! Accounts and their grants: how they begin and end.
+
+use std::time::Duration;
+
+use casetrail::wire::v1::{
+    self, CloseAccountRequest, CreateTokenRequest, ListAccountsRequest, RevokeGrantRequest, Role,
+    WatchStatusRequest,
+};
+use serde_json::json;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::world::{Caller, SignerKey, World, claims, specification};
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().unwrap().reason
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_revoked_ends_at_once_also_for_what_was_opened_by_it() {
+    let world = World::start().await;
+    let token = world.token("worker-1", Role::CaseWorker, "org-1").await;
+    let other = world.token("worker-1", Role::CaseWorker, "org-1").await;
+    let (caller, other) = (
+        world.by_token(&token.token).await,
+        world.by_token(&other.token).await,
+    );
+    let watch = |caller: &Caller| {
+        let mut monitor = caller.monitor();
+        async move {
+            let opened = monitor.watch_status(WatchStatusRequest::default()).await;
+            let mut answers = opened.unwrap().into_inner();
+            // It has caught up, and waits.
+            answers.message().await.unwrap();
+            answers
+        }
+    };
+    let (mut ending, mut going_on) = (watch(&caller).await, watch(&other).await);
+    let revocation = RevokeGrantRequest {
+        grant_id: token.grant_id.clone(),
+    };
+    let mut admin = world.admin().await.admin();
+    admin.revoke_grant(revocation.clone()).await.unwrap();
+    assert_eq!(
+        caller.is_known().await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
+    other.is_known().await.unwrap();
+    let ended = loop {
+        match ending.message().await {
+            Ok(Some(_)) => {}
+            ended => break ended,
+        }
+    };
+    assert_eq!(ended.unwrap_err().code(), Code::Unauthenticated);
+    // The other one of the account goes on, with a sign of life.
+    let answer = tokio::time::timeout(Duration::from_secs(60), going_on.message()).await;
+    assert!(answer.unwrap().unwrap().is_some());
+    let again = admin.revoke_grant(revocation).await.unwrap_err();
+    assert_eq!(
+        (again.code(), reason(&again)),
+        (Code::NotFound, "GRANT_NOT_FOUND".into())
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_account_has_one_role_and_organisation_until_it_is_closed() {
+    let world = World::start().await;
+    let mut admin = world.admin().await.admin();
+    let token = world.token("worker-1", Role::CaseWorker, "org-1").await;
+    let create = |name: &str, role, organisation: &str| CreateTokenRequest {
+        account: Some(specification(name, role, organisation)),
+        expires_on: String::new(),
+    };
+    for other in [
+        create("worker-1", Role::Supervisor, "org-1"),
+        create("worker-1", Role::CaseWorker, "org-2"),
+    ] {
+        let status = admin.create_token(other).await.unwrap_err();
+        assert_eq!(
+            (status.code(), reason(&status)),
+            (Code::AlreadyExists, "OTHER_ACCOUNT".into())
+        );
+    }
+    for (wrong, field) in [
+        (
+            create("two words", Role::CaseWorker, "org-1"),
+            "account.name",
+        ),
+        (create("oidc:x", Role::CaseWorker, "org-1"), "account.name"),
+        (
+            create("worker-2", Role::Unspecified, "org-1"),
+            "account.role",
+        ),
+        (
+            create("worker-2", Role::CaseWorker, ""),
+            "account.organisation",
+        ),
+    ] {
+        let status = admin.create_token(wrong).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let bad = status.get_details_bad_request().unwrap();
+        assert_eq!(bad.field_violations[0].field, field);
+    }
+    let caller = world.by_token(&token.token).await;
+    caller.is_known().await.unwrap();
+    let close = || CloseAccountRequest {
+        name: "worker-1".to_owned(),
+    };
+    admin.close_account(close()).await.unwrap();
+    assert_eq!(
+        caller.is_known().await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
+    let status = admin.close_account(close()).await.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status)),
+        (Code::NotFound, "ACCOUNT_NOT_FOUND".into())
+    );
+    // The name is free for another account; the closed one stays on record.
+    let another = admin
+        .create_token(create("worker-1", Role::Supervisor, "org-2"))
+        .await;
+    let another = another.unwrap().into_inner();
+    world
+        .by_token(&another.token)
+        .await
+        .is_known()
+        .await
+        .unwrap();
+    assert!(caller.is_known().await.is_err());
+    let listed = admin.list_accounts(ListAccountsRequest {}).await.unwrap();
+    let listed = listed.into_inner().accounts;
+    let told: Vec<_> = listed
+        .iter()
+        .map(|it| {
+            (
+                it.name.as_str(),
+                it.role(),
+                it.organisation.as_str(),
+                it.closed,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("admin", Role::Admin, "server", false),
+            ("worker-1", Role::CaseWorker, "org-1", true),
+            ("worker-1", Role::Supervisor, "org-2", false),
+        ]
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_last_admin_can_not_shut_everybody_out() {
+    let world = World::start().await;
+    let mut admin = world.admin().await.admin();
+    let listed = admin.list_accounts(ListAccountsRequest {}).await.unwrap();
+    let grant_id = listed.into_inner().accounts[0].grants[0].grant_id.clone();
+    let revocation = RevokeGrantRequest { grant_id };
+    let status = admin.revoke_grant(revocation.clone()).await.unwrap_err();
+    assert_eq!(reason(&status), "LAST_ADMIN");
+    let name = "admin".to_owned();
+    let status = admin
+        .close_account(CloseAccountRequest { name })
+        .await
+        .unwrap_err();
+    assert_eq!(reason(&status), "LAST_ADMIN");
+    world.token("second", Role::Admin, "org-1").await;
+    admin.revoke_grant(revocation).await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_certificate_acts_for_its_account_until_it_is_revoked() {
+    let world = World::start().await;
+    let pair = world.client_root.client("worker");
+    let caller = Caller::new(world.channel_of(&pair).await.unwrap(), None);
+    assert_eq!(
+        caller.is_known().await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
+    let grant_id = world
+        .enrol(&pair, "worker-1", Role::CaseWorker, "org-1")
+        .await;
+    caller.is_known().await.unwrap();
+    // A token of the call counts before the certificate of the connection, also where it is wrong.
+    let channel = world.channel_of(&pair).await.unwrap();
+    let wrong = Caller::new(channel, Some("casetrail_wrong"));
+    assert_eq!(
+        wrong.is_known().await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
+    let mut admin = world.admin().await.admin();
+    let again = v1::EnrolCertificateRequest {
+        account: Some(specification("worker-2", Role::CaseWorker, "org-1")),
+        certificate_sha256: pair.sha256.clone(),
+        expires_on: String::new(),
+    };
+    let status = admin.enrol_certificate(again).await.unwrap_err();
+    assert_eq!(reason(&status), "CERTIFICATE_ENROLLED");
+    admin
+        .revoke_grant(RevokeGrantRequest { grant_id })
+        .await
+        .unwrap();
+    assert_eq!(
+        caller.is_known().await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn jwts_follow_the_keys_of_the_issuer() {
+    let world = World::start().await;
+    let next = SignerKey::new("key-2");
+    let claims = claims("worker", Role::CaseWorker, "org-1");
+    let by = |key: &SignerKey| key.sign(&key.header(), &claims);
+    let (old, new) = (by(&world.signer), by(&next));
+    let channel = world.channel().await;
+    let known = |token: &str| {
+        let caller = Caller::new(channel.clone(), Some(token));
+        async move { caller.is_known().await.is_ok() }
+    };
+    assert!(known(&old).await && !known(&new).await);
+    let keys = |keys: serde_json::Value| {
+        std::fs::write(world.file("keys.json"), json!({ "keys": keys }).to_string()).unwrap();
+    };
+    // While the new key comes and the old one goes, either holds as long as it is in the file.
+    keys(json!([world.signer.jwk(), next.jwk()]));
+    until(async || known(&new).await).await;
+    assert!(known(&old).await);
+    keys(json!([next.jwk()]));
+    until(async || !known(&old).await).await;
+    assert!(known(&new).await);
+    // A file that is damaged leaves the keys as they are.
+    std::fs::write(world.file("keys.json"), "{").unwrap();
+    for _ in 0..3 {
+        assert!(known(&new).await && !known(&old).await);
+    }
+    world.end().await;
+}
+
+/// Waits until something holds, however long the machine takes.
+async fn until(holds: impl AsyncFn() -> bool) {
+    while !holds().await {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_es256_is_taken_as_well() {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::rand::SystemRandom;
+    use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+
+    let world = World::start().await;
+    let random = SystemRandom::new();
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+    let key = EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random).unwrap();
+    let point = key.public_key().as_ref();
+    let [x, y] = [&point[1..33], &point[33..]].map(|it| URL_SAFE_NO_PAD.encode(it));
+    let jwk = json!({"kty": "EC", "crv": "P-256", "kid": "ec", "use": "sig", "x": x, "y": y});
+    std::fs::write(world.file("keys.json"), json!({"keys": [jwk]}).to_string()).unwrap();
+    let claims = claims("worker", Role::CaseWorker, "org-1");
+    let signed = super::world::unsigned(&json!({"alg": "ES256", "kid": "ec"}), &claims);
+    let signature = key.sign(&random, signed.as_bytes()).unwrap();
+    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+    let caller = world.by_token(&token).await;
+    until(async || caller.is_known().await.is_ok()).await;
+    world.end().await;
+}
+
+/// The modulus of a key of RSA that was made for this test, and a token signed by it, valid until 2100.
+const RSA_MODULUS: &str = "qUEmL8V9mFt89aTAabaHKFzEd7BWwCzJntblsp5--Lji6Zo_DSQCLHINahRD0gbvW7luHJdJeFXOTa5L\
+    xt3FazA9VQ-MoK4XejWvVvvbVhQ_WXzES4TaqZTRr90L6ZjbiePye31hZXDfA5wyUTdiZzBmcUAkqSnx\
+    22nNpXnlPgKz6kasUKEsB9sv7_vnBHNh3fcwmEsWZHCUH8oZIIwKgpCnG2364mnI0WY_dcnJk5pknpY2\
+    AkhW0803_csOrvx581b3Wulk_kogmHAF2gxtrKO_kJP3hrMzxbRJzRB_iUfKcneNN3j_gdcB-PGwv1nK\
+    lY_j-DuRMWuwb8IIOCO8dQ";
+const RSA_TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6InJzYSJ9.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIiw\
+    iYXVkIjpbImNhc2V0cmFpbC10ZXN0IiwiYW5vdGhlciJdLCJzdWIiOiJ3b3JrZXIiLCJleHAiOjQxMDI\
+    0NDQ4MDAsImNhc2V0cmFpbF9yb2xlIjoiY2FzZV93b3JrZXIiLCJjYXNldHJhaWxfb3JnYW5pc2F0aW9\
+    uIjoib3JnLTEifQ.Oa88RbPZT2rkhZ79kRR6CszTvcUNT2Mj6aU_U0iDPUNS1331BmMHLo-KAU68IMVG\
+    hRMRWeEVUelBGNSIbuzyctLiFCYT6ZRIQPANqPD2RV3MTEExYmMYcxx0u8AdYMeJfPvilneh50xarps2\
+    kaHrqITedBVjT00zav4kOuER6inj983PlguJcvos_-for_cs0ozeUyess1mc8t6Z4nhyt5jRMQDmS2NJ\
+    eYw8tKCt27H1dMhyQzVnYI7j-eZtXUeu_of7HNYprqAhNc9Bd9jecrsqz0TQ_TNlAz3eopecbewfu1EH\
+    _-5QVcnLviGNasmo3nWy8G6BfCk0dYldKfKd2g";
+
+#[tokio::test]
+async fn what_is_rs256_is_taken_as_well_and_by_no_other_key() {
+    let world = World::start().await;
+    let caller = world.by_token(RSA_TOKEN).await;
+    let jwk = |modulus: &str| json!({"kty": "RSA", "alg": "RS256", "kid": "rsa", "use": "sig", "n": modulus, "e": "AQAB"});
+    let keys = |jwk| {
+        std::fs::write(world.file("keys.json"), json!({"keys": [jwk]}).to_string()).unwrap();
+    };
+    assert!(caller.is_known().await.is_err());
+    keys(jwk(RSA_MODULUS));
+    until(async || caller.is_known().await.is_ok()).await;
+    keys(jwk(&RSA_MODULUS.replacen('q', "r", 1)));
+    until(async || caller.is_known().await.is_err()).await;
+    world.end().await;
+}

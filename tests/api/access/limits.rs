@@ -1,0 +1,69 @@
+//! Limits on callers: their rate, the lock-out of who guesses, and what the log is told of refusals.
+
+use casetrail::access::CallLimits;
+use casetrail::wire::v1::Role;
+use tonic::Code;
+use tonic_types::StatusExt;
+
+use super::world::World;
+
+#[tokio::test]
+async fn an_account_that_calls_too_often_is_told_when_to_try_again_and_others_go_on() {
+    let world = World::with_limits(CallLimits {
+        per_second: 1,
+        burst: 3,
+        ..CallLimits::default()
+    })
+    .await;
+    let eager = world
+        .by_token(&world.jwt("eager", Role::CaseWorker, "org-1"))
+        .await;
+    let calm = world
+        .by_token(&world.jwt("calm", Role::CaseWorker, "org-1"))
+        .await;
+    let mut refused = None;
+    for _ in 0..50 {
+        if let Err(status) = eager.is_known().await {
+            refused = Some(status);
+            break;
+        }
+    }
+    let refused = refused.expect("a limit");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    let details = refused.get_error_details();
+    assert_eq!(details.error_info().unwrap().reason, "CALLED_TOO_OFTEN");
+    let delay = details.retry_info().unwrap().retry_delay.unwrap();
+    assert!(!delay.is_zero() && delay.as_secs() <= 1, "{delay:?}");
+    calm.is_known().await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_guesses_is_locked_out_with_whatever_they_have() {
+    let world = World::with_limits(CallLimits {
+        failures_max: 5,
+        ..CallLimits::default()
+    })
+    .await;
+    let right = world.by_token(&world.admin_token).await;
+    right.is_known().await.unwrap();
+    let nobody = super::world::Caller::new(world.channel().await, None);
+    for _ in 0..10 {
+        // Who presents nothing guesses nothing.
+        assert!(nobody.is_known().await.is_err());
+    }
+    right.is_known().await.unwrap();
+    for guess in 0..5 {
+        right.is_known().await.unwrap();
+        let guessing = world.by_token(&format!("casetrail_guess-{guess}")).await;
+        assert!(guessing.is_known().await.is_err());
+    }
+    // What they would learn by a right guess is what any wrong one told.
+    let locked = right.is_known().await.unwrap_err();
+    assert_eq!(locked.code(), Code::Unauthenticated);
+    assert_eq!(
+        locked.details(),
+        nobody.is_known().await.unwrap_err().details()
+    );
+    world.end().await;
+}

@@ -1,0 +1,11 @@
+//! Who is calling and what they may do: over TLS, with real tokens, certificates and JWTs.
+
+mod cases;
+mod forged;
+mod grants;
+mod limits;
+mod monitor;
+mod scope;
+mod table;
+mod transport;
+mod world;
