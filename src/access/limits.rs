@@ -73,8 +73,11 @@ impl Limits {
         let mut accounts = lock(&self.accounts);
         let fresh = now.0.saturating_sub(full);
         if let Some(bucket) = accounts.get_mut(account) {
-            // A clock that went back does not shut anybody out.
-            let empty_at = bucket.empty_at.clamp(fresh, now.0);
+            // Where the clock went back, it has rested: nobody is shut out by a clock.
+            let empty_at = match bucket.empty_at {
+                ahead if ahead > now.0 => fresh,
+                empty_at => empty_at.max(fresh),
+            };
             let after = empty_at.saturating_add(a_call);
             if after > now.0 {
                 let wait = after.saturating_sub(now.0);

@@ -50,6 +50,9 @@ pub(super) fn hexadecimal(sha256: &[u8; 32]) -> String {
 
 /// What [`hexadecimal`] gave; none for another text.
 pub(super) fn from_hexadecimal(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 {
+        return None;
+    }
     let digits: Vec<u8> = text
         .chars()
         .map(|digit| u8::try_from(digit.to_digit(16)?).ok())

@@ -255,7 +255,7 @@ mod tests {
             .map(|status| (status as i32 / 100, status_name(status)))
             .collect();
         let count = names.len();
-        assert_eq!(count, 62);
+        assert_eq!(count, 64);
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count);

@@ -44,7 +44,7 @@ fn every_event_of_every_path_is_retracted_and_comes_back() {
             }
         }
     }
-    assert_eq!(checks, 91 + 55);
+    assert_eq!(checks, 91 + 55 + 3);
 }
 
 #[test]

@@ -251,6 +251,7 @@ fn no_field_of_an_event_says_what_has_to_happen_first() {
         "request_event_id",
         "follow_up_event_id",
         "staying_event_ids",
+        "grant_event_id",
         // What is said of another case, and binds neither.
         "other_case_id",
         "agreement_case_id",
