@@ -15,7 +15,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alert_history;
+mod alert_lists;
 mod alert_watch;
+mod alert_watcher;
+mod alert_world;
 mod alerts;
 mod bad_input;
 mod bad_requests;
