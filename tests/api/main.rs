@@ -31,7 +31,11 @@ mod history;
 mod model;
 
 mod access;
+mod alert_history;
+mod alert_lists;
 mod alert_watch;
+mod alert_watcher;
+mod alert_world;
 mod alerts;
 mod bad_input;
 mod bad_requests;

@@ -7,7 +7,7 @@ use casetrail::wire::v1::{
 use tempfile::TempDir;
 use tonic::Code;
 
-use crate::alerts::{World, clause, on, signed};
+use crate::alert_world::{World, clause, on, signed};
 use crate::bad_input::check_status;
 use crate::support::{fresh_uuid, replacement, valid_payload};
 

@@ -30,8 +30,8 @@ use crate::model::{Entry, Model, Told};
 use crate::support::{fresh_uuid, opposite, today};
 use crate::together::{change, submission};
 
-const HISTORIES: u64 = 5;
-const STEPS: usize = 100;
+const HISTORIES: u64 = 8;
+const STEPS: usize = 120;
 const KINDS: [&Lifecycle; 4] = [&DETENTION, &DETENTION, &DETENTION, &REMAINS];
 
 /// A server, and the model beside it.

@@ -137,7 +137,7 @@ fn the_last_seal_is_written_once_more_by_the_next_command() {
     let file = fs::read_to_string(outbox.queue()).unwrap();
     let seal = file.lines().last().unwrap();
     let trace = outbox.0.path().join("trace");
-    let prune = outbox.command(&["remove", "0190a000-0000-7000-8000-000000000004"]);
+    let remove = outbox.command(&["remove", "0190a000-0000-7000-8000-000000000004"]);
     let mut traced = Command::new("strace");
     traced.args([
         "-f",
@@ -149,13 +149,35 @@ fn the_last_seal_is_written_once_more_by_the_next_command() {
     ]);
     traced
         .arg(&trace)
-        .arg(prune.get_program())
-        .args(prune.get_args());
+        .arg(remove.get_program())
+        .args(remove.get_args());
     assert_eq!(traced.output().unwrap().status.code(), Some(1));
     let trace = fs::read_to_string(trace).unwrap();
     let written = trace.find(seal).expect("the seal is written");
     assert!(trace[written..].contains("sync("), "{trace}");
     assert_eq!(fs::read_to_string(outbox.queue()).unwrap(), file);
+}
+
+#[test]
+fn who_lists_takes_no_lock_that_would_keep_others_from_writing() {
+    if !can_trace() {
+        return;
+    }
+    let outbox = Outbox::new();
+    assert_eq!(outbox.append(&sample(1)).status.code(), Some(0));
+    let trace = outbox.0.path().join("trace");
+    for (arguments, locks) in [(&["list"][..], false), (&["prune"], true)] {
+        let command = outbox.command(arguments);
+        let mut traced = Command::new("strace");
+        traced
+            .args(["-f", "-e", "trace=flock,fcntl", "-o"])
+            .arg(&trace);
+        traced.arg(command.get_program()).args(command.get_args());
+        assert_eq!(traced.output().unwrap().status.code(), Some(0));
+        let trace = fs::read_to_string(&trace).unwrap();
+        let takes = trace.contains("LOCK_") || trace.contains("SETLK");
+        assert_eq!(takes, locks, "{arguments:?}: {trace}");
+    }
 }
 
 #[test]
