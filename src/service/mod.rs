@@ -26,6 +26,7 @@ mod coverage;
 mod history;
 mod monitor;
 mod oversize;
+mod personal;
 mod replay;
 mod status;
 mod stream;
@@ -55,6 +56,7 @@ use self::case::Cases;
 use self::changes::Feed;
 use self::monitor::Monitor;
 use self::oversize::Explained;
+use self::personal::Personal;
 use crate::domain::AlertThresholds;
 use crate::ledger::Ledger;
 use crate::view::CaseList;
@@ -64,6 +66,7 @@ use crate::wire::v1::admin_service_server::AdminServiceServer;
 use crate::wire::v1::audit_service_server::AuditServiceServer;
 use crate::wire::v1::case_service_server::CaseServiceServer;
 use crate::wire::v1::monitor_service_server::MonitorServiceServer;
+use crate::wire::v1::personal_service_server::PersonalServiceServer;
 
 /// The most bytes of metadata of a request.
 const METADATA_BYTES_MAX: u32 = 16 * 1024;
@@ -348,15 +351,20 @@ async fn services(
     let admin = Admin {
         shared: Arc::clone(shared),
     };
+    let personal = Personal {
+        shared: Arc::clone(shared),
+    };
     let limit = REQUEST_MESSAGE_BYTES_MAX;
     let cases = CaseServiceServer::new(cases).max_decoding_message_size(limit);
     let monitor = MonitorServiceServer::new(monitor).max_decoding_message_size(limit);
     let audit = AuditServiceServer::new(audit).max_decoding_message_size(limit);
     let admin = AdminServiceServer::new(admin).max_decoding_message_size(limit);
+    let personal = PersonalServiceServer::new(personal).max_decoding_message_size(limit);
     let routes = Routes::new(in_time(Explained(cases), arrivals))
         .add_service(in_time(Explained(monitor), arrivals))
         .add_service(in_time(Explained(audit), arrivals))
         .add_service(in_time(Explained(admin), arrivals))
+        .add_service(in_time(Explained(personal), arrivals))
         .add_service(in_time(health_service, arrivals))
         .add_service(in_time(reflection().build_v1().map_err(broken)?, arrivals))
         .add_service(in_time(
@@ -372,11 +380,12 @@ fn in_time<S>(service: S, arrivals: &Arc<Arrivals>) -> InTime<S> {
 }
 
 /// The names of the services under which their health is asked for, apart from the server's own.
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     CASE_SERVICE,
     <MonitorServiceServer<Monitor> as NamedService>::NAME,
     <AuditServiceServer<Audit> as NamedService>::NAME,
     <AdminServiceServer<Admin> as NamedService>::NAME,
+    <PersonalServiceServer<Personal> as NamedService>::NAME,
 ];
 const CASE_SERVICE: &str = <CaseServiceServer<Cases> as NamedService>::NAME;
 

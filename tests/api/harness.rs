@@ -9,15 +9,16 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Weak};
 
 use casetrail::domain::AlertThresholds;
-use casetrail::ledger::{Clock, Ledger};
+use casetrail::ledger::{Clock, ErasurePolicy, Ledger, Persons};
 use casetrail::log::{DataFolder, Log, SledLog, SledOptions};
+use casetrail::seal::{KeyStore, MASTER_KEY_FILE, MasterKeySource};
 use casetrail::service::{self, PeerLimits};
 use casetrail::view::SnapshotFile;
 use casetrail::wire::v1::{
     self, SubmitEventsRequest, SubmitStreamRequest, SubmitStreamResponse,
     admin_service_client::AdminServiceClient, audit_service_client::AuditServiceClient,
     case_service_client::CaseServiceClient, monitor_service_client::MonitorServiceClient,
-    submit_stream_response::Outcome,
+    personal_service_client::PersonalServiceClient, submit_stream_response::Outcome,
 };
 use futures_util::stream;
 use tempfile::TempDir;
@@ -55,6 +56,10 @@ impl Client {
 
     pub fn audit(&self) -> AuditServiceClient<Channel> {
         AuditServiceClient::new(self.channel.clone())
+    }
+
+    pub fn personal(&self) -> PersonalServiceClient<Channel> {
+        PersonalServiceClient::new(self.channel.clone())
     }
 
     pub fn admin(&self) -> AdminServiceClient<Channel> {
@@ -160,6 +165,7 @@ impl Server {
     /// The same by another clock, with these thresholds of alerts.
     pub async fn start_by(clock: Clock, folder: &Path, thresholds: AlertThresholds) -> Self {
         let folder = Arc::new(DataFolder::open(folder).unwrap());
+        let persons = persons(folder.path(), &folder.path().join("keys"));
         let snapshot = SnapshotFile::in_folder(folder.views_path());
         let options = SledOptions {
             cache_bytes: 8 * 1024 * 1024,
@@ -167,7 +173,7 @@ impl Server {
         };
         let used = Arc::downgrade(&folder);
         let log = SledLog::open(folder, options).unwrap();
-        let ledger = Ledger::open_by(clock, Arc::new(log), Some(snapshot)).unwrap();
+        let ledger = Ledger::open_by(clock, Arc::new(log), Some(snapshot), Some(persons)).unwrap();
         Self::serve(ledger, used, PeerLimits::default(), thresholds).await
     }
 
@@ -224,6 +230,17 @@ impl Server {
         while self.folder.strong_count() > 0 {
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Keys in a folder, and disclosures in that of the data.
+pub fn persons(data: &Path, keys: &Path) -> Persons {
+    let master = MasterKeySource::File(keys.join(MASTER_KEY_FILE));
+    Persons {
+        store: KeyStore::open(keys, &master).unwrap(),
+        disclosures: data.join("disclosures"),
+        accept_missing_keys: false,
+        erasure: ErasurePolicy::default(),
     }
 }
 
