@@ -6,6 +6,8 @@ use std::path::Path;
 use casetrail::wire::v1::{
     EventType as E, PersonalClass as Class, Record, SubmitEventsRequest, event::Payload,
 };
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use prost::Message;
 use tonic_types::StatusExt;
 
@@ -50,15 +52,36 @@ async fn erase(office: &Office, case_id: &str, subject: &str) {
     office.submit_as("supervisor-2", execution).await.unwrap();
 }
 
-/// The wrapped key of every subject's slot, as it stands in the store.
-fn wrapped(office: &Office, subject: &str) -> Vec<u8> {
+/// The key of a subject in every form in which it is anywhere: its nonce, wrapped key and tag as they
+/// stand in the store, and the key itself, unwrapped as the store's documentation says.
+async fn key_of(office: &Office, subject: &str) -> Vec<Vec<u8>> {
+    let records = office.records().await;
+    let mut sealed = records.iter().flat_map(|record| &record.sealed);
+    let key_id = sealed
+        .find(|it| it.subject_id == subject)
+        .unwrap()
+        .key_id
+        .to_be_bytes();
     let store = std::fs::read(office.keys().join("subjects")).unwrap();
-    let id = uuid::Uuid::parse_str(subject).unwrap();
     let mut slots = store[4096..].chunks_exact(128);
-    let slot = slots
-        .find(|slot| slot[16..32] == id.as_bytes()[..])
-        .unwrap();
-    slot[32..104].to_vec()
+    let slot = slots.find(|slot| slot[8..16] == key_id).unwrap();
+    let (nonce, wrapped, tag) = (&slot[32..56], &slot[56..88], &slot[88..104]);
+    let master = std::fs::read_to_string(office.keys().join("master.key")).unwrap();
+    let master: Vec<u8> = master
+        .trim()
+        .as_bytes()
+        .chunks(2)
+        .map(|digits| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap())
+        .collect();
+    let mut key = wrapped.to_vec();
+    let cipher = XChaCha20Poly1305::new_from_slice(&master).unwrap();
+    let bond = [b"casetrail key", &key_id[..]].concat();
+    let nonce_of = <[u8; 24]>::try_from(nonce).unwrap();
+    let tag_of = <[u8; 16]>::try_from(tag).unwrap();
+    let buffer = key.as_mut_slice().into();
+    let opened = cipher.decrypt_inout_detached(&nonce_of.into(), &bond, buffer, &tag_of.into());
+    opened.unwrap();
+    vec![nonce.to_vec(), wrapped.to_vec(), tag.to_vec(), key]
 }
 
 fn files_with(folder: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
@@ -169,9 +192,10 @@ async fn an_erased_subject_is_dark_in_every_case_and_everybody_else_is_not() {
     // Opened once, so that its key is in the server's memory.
     assert_eq!(office.texts(&own).await, ["dark", "dark"]);
     let before = encoded(&office.records().await);
-    let key = wrapped(&office, &gone);
-    // The first 3 of these tests' values are in the store only once it was told of them.
-    assert!(!key.iter().all(|byte| *byte == 0));
+    let key = key_of(&office, &gone).await;
+    for part in &key[..3] {
+        assert_eq!(files_with(office.folder.path(), part).len(), 1);
+    }
     erase(&office, &own, &gone).await;
 
     for _ in 0..2 {
@@ -194,7 +218,7 @@ async fn an_erased_subject_is_dark_in_every_case_and_everybody_else_is_not() {
         assert_eq!(reason(&office, "worker-1", more).await, "SUBJECT_ERASED");
         office.stop().await;
         let nothing: Vec<std::path::PathBuf> = Vec::new();
-        for part in [&key[..24], &key[24..56], &key[56..]] {
+        for part in &key {
             assert_eq!(files_with(office.folder.path(), part), nothing);
         }
         let checked = casetrail(&["check", "--data", office.data().to_str().unwrap()]);
@@ -283,16 +307,16 @@ async fn an_older_copy_of_the_keys_loses_at_the_start_what_the_log_says_is_erase
     let older = office.folder.path().join("older");
     copy(&office.keys(), &older);
     office.start().await;
-    let key = wrapped(&office, &gone);
+    let key = key_of(&office, &gone).await;
     erase(&office, &case_id, &gone).await;
     office.stop().await;
     // A crash between the log's commit and the store's write leaves it like this too.
     std::fs::remove_dir_all(office.keys()).unwrap();
     std::fs::rename(&older, office.keys()).unwrap();
-    assert!(!files_with(&office.keys(), &key[24..56]).is_empty());
+    assert!(!files_with(&office.keys(), &key[1]).is_empty());
     office.start().await;
     assert_eq!(office.opened(&case_id).await.erased, 1);
-    assert!(files_with(&office.keys(), &key[24..56]).is_empty());
+    assert!(files_with(&office.keys(), &key[1]).is_empty());
 }
 
 #[tokio::test]

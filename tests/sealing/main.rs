@@ -19,4 +19,5 @@ mod disclosing;
 mod erasing;
 mod office;
 mod planted;
+mod rotating;
 mod sealing;

@@ -196,9 +196,7 @@ async fn a_server_without_keys_serves_all_but_personal_data() {
     let records = office.records().await;
     office.stop().await;
     let data = office.data();
-    let mut without = Office {
-        ..Office::open_with(&["--without-keys"]).await
-    };
+    let mut without = Office::open_with(&["--without-keys"]).await;
     without.stop().await;
     without.try_start(&data, &[]).await.unwrap();
     assert_eq!(without.records().await, records);
