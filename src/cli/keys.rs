@@ -19,7 +19,7 @@ and done again.
 Examples:
   casetrail keys rotate --keys /var/lib/casetrail/keys
   casetrail keys rotate --keys /srv/keys --master-key file:/run/keys/old --new-master-key file:/run/keys/new
-  casetrail keys check --keys /srv/keys --master-key 'command:kms unwrap casetrail'")]
+  casetrail keys check --keys /srv/keys --master-key command:/usr/local/bin/master-key")]
 pub(super) struct KeysArguments {
     #[command(subcommand)]
     command: Command,

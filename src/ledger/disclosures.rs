@@ -51,7 +51,8 @@ impl Disclosures {
             .open(&path);
         let file = opened?;
         let length = file.metadata()?.len();
-        let is_new = length < FORMAT.len() as u64;
+        // Before anything is recorded, a power cut can leave the first line in any state.
+        let is_new = length <= FORMAT.len() as u64;
         if is_new {
             file.write_all_at(FORMAT, 0)?;
         } else {

@@ -188,12 +188,6 @@ impl Keyring {
         Ok(opened)
     }
 
-    /// Whether a subject's data was erased.
-    pub fn is_erased(&self, subject: Uuid) -> bool {
-        let state = self.shared.lock();
-        state.index.get(&subject).is_some_and(|entry| entry.erased)
-    }
-
     /// Destroys the keys of subjects, durably: in memory at once, then in the store. Blocks.
     ///
     /// # Errors
@@ -305,7 +299,9 @@ impl Shared {
             let mut state = self.lock();
             return match state.index.get(&subject).copied() {
                 Some(entry) if !entry.erased => {
-                    state.keep(entry.slot, &key);
+                    let evicted = state.keep(entry.slot, &key);
+                    drop(state);
+                    drop(evicted);
                     Ok(Some(key))
                 }
                 _ => Err(SealError::Erased { subject }),
@@ -336,7 +332,10 @@ impl Shared {
         };
         state.index.insert(subject, entry);
         state.unwritten.push((slot, subject));
-        state.keep(slot, &key);
+        let evicted = state.keep(slot, &key);
+        // Overwriting the keys that were dropped takes its time.
+        drop(state);
+        drop(evicted);
         Ok(Some(key))
     }
 
@@ -493,15 +492,23 @@ impl State {
         if let Some(key) = self.young.get(&slot) {
             return Some(Arc::clone(key));
         }
-        let key = self.old.remove(&slot)?;
-        self.keep(slot, &key);
+        let key = Arc::clone(self.old.get(&slot)?);
+        // It stays in the old generation too, where it is dropped with the rest.
+        if self.young.len() < GENERATION_MAX {
+            self.young.insert(slot, Arc::clone(&key));
+        }
         Some(key)
     }
 
-    fn keep(&mut self, slot: u32, key: &Arc<SubjectKey>) {
-        if self.young.len() >= GENERATION_MAX {
-            self.old = std::mem::take(&mut self.young);
-        }
+    /// Keeps a key, and returns those that are not kept any more.
+    #[must_use]
+    fn keep(&mut self, slot: u32, key: &Arc<SubjectKey>) -> Option<HashMap<u32, Arc<SubjectKey>>> {
+        let is_full = self.young.len() >= GENERATION_MAX;
+        let evicted = is_full.then(|| {
+            let young = std::mem::take(&mut self.young);
+            std::mem::replace(&mut self.old, young)
+        });
         self.young.insert(slot, Arc::clone(key));
+        evicted
     }
 }

@@ -3,7 +3,7 @@
 //! stand behind it. It is written as 64 hexadecimal digits.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -129,7 +129,8 @@ impl MasterKeySource {
 /// No more of a key's file is read.
 const TEXT_BYTES_MAX: usize = 256;
 
-/// Makes a file with a new key, for its owner alone, durably.
+/// Makes a file with a new key, for its owner alone. It gets its name once it is whole and durable, so
+/// that a power cut leaves it or none.
 pub(super) fn make(path: &Path) -> Result<(), KeyError> {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     getrandom::fill(&mut key[..]).map_err(|error| KeyError::Random {
@@ -142,16 +143,23 @@ pub(super) fn make(path: &Path) -> Result<(), KeyError> {
         }
     }
     text.push('\n');
-    let made = OpenOptions::new()
+    replace(path, &path.with_extension("making"), text.as_bytes())
+}
+
+/// Puts a file for its owner alone in its place, whole and durable.
+pub(super) fn replace(path: &Path, aside: &Path, content: &[u8]) -> Result<(), KeyError> {
+    let written = OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(0o600)
-        .open(path)
+        .open(aside)
         .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
+            file.write_all(content)?;
             file.sync_all()
         });
-    made.map_err(failed("make", path))?;
+    written.map_err(failed("write", aside))?;
+    fs::rename(aside, path).map_err(failed("put in place", path))?;
     sync_folder_of(path)
 }
 

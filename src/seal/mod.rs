@@ -29,3 +29,6 @@ pub use master::{MASTER_KEY_FILE, MasterKeySource};
 pub use rotation::rotate;
 pub use store::{KeyStore, Mark, SUBJECTS as STORE_FILE};
 pub use value::is_sealed_length;
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::error::{KeyError, failed};
 use super::key::{KEY_BYTES, KeyBytes};
-use super::master::{MasterKeySource, sync_folder_of};
+use super::master::{MasterKeySource, replace, sync_folder_of};
 use super::rotation;
 use super::slot::{SLOT_BYTES, Slot, State};
 use super::value::NONCE_BYTES;
@@ -415,21 +415,4 @@ pub(super) fn lock(folder: &Path) -> Result<File, KeyError> {
         }),
         Err(TryLockError::Error(cause)) => Err(failed("lock", &path)(cause)),
     }
-}
-
-/// Puts a file for its owner alone in its place, whole and durable.
-pub(super) fn replace(path: &Path, aside: &Path, content: &[u8]) -> Result<(), KeyError> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(aside)
-        .and_then(|mut file| {
-            file.write_all(content)?;
-            file.sync_all()
-        });
-    written.map_err(failed("write", aside))?;
-    fs::rename(aside, path).map_err(failed("replace", path))?;
-    sync_folder_of(path)
 }
