@@ -2,7 +2,7 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "casetrail/v1/event.proto",
     "casetrail/v1/case.proto",
     "casetrail/v1/alert.proto",
@@ -10,6 +10,7 @@ const FILES: [&str; 7] = [
     "casetrail/v1/monitor_service.proto",
     "casetrail/v1/audit_service.proto",
     "casetrail/v1/admin_service.proto",
+    "casetrail/v1/personal_service.proto",
 ];
 
 /// Messages that hold personal data or a secret: `wire::private` writes their Debug, which shows none

@@ -10,6 +10,7 @@
 //! | 0 | [`wire`] | the protocol's types, validation of what arrives, dates, record blocks |
 //! | 1 | [`domain`] | the lifecycles as tables; cases, decisions and folds, pure |
 //! | 1 | [`log`] | the append-only log: its contract, the engine on sled, a reference engine |
+//! | 1 | [`seal`] | keys of subjects: sealing of personal values, and erasure |
 //! | 2 | [`view`] | what the log adds up to, in memory, and its snapshots |
 //! | 3 | [`ledger`] | the writer: from submissions to durable records and answers |
 //! | 4 | [`access`] | who is calling, and the table of methods and roles |
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod domain;
 pub mod ledger;
 pub mod log;
+pub mod seal;
 pub mod service;
 pub mod view;
 pub mod wire;

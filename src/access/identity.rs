@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::Authority;
-use crate::wire::v1::{GrantKind, Role};
+use crate::wire::v1::{GrantKind, PersonalClass, Role};
 
 use super::table;
 
@@ -69,6 +69,11 @@ impl Identity {
             Some(role) => table::authority(role, &self.organisation),
             None => Authority::over_all_cases(),
         }
+    }
+
+    /// The classes of personal data that it may read, in the cases that it sees.
+    pub fn classes(&self) -> &'static [PersonalClass] {
+        self.role.map_or(table::CLASSES, table::classes)
     }
 
     /// Whether it is told cases by pseudonyms, and counts as they are published.

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use crate::domain::{Authority, Sight, Writes};
 use crate::wire::event_type;
-use crate::wire::v1::{CaseKind, EventType as E, Role};
+use crate::wire::v1::{CaseKind, EventType as E, PersonalClass, Role};
 use Role::{Admin, Auditor, CaseWorker, Forensic, Monitor, Supervisor};
 
 /// The roles, in the order in which they are documented.
@@ -57,7 +57,7 @@ const COUNTERS: &[Role] = &[CaseWorker, Supervisor, Forensic, Monitor, Auditor];
 
 /// All methods of the server.
 #[rustfmt::skip] // A table is read by its columns.
-pub static ROWS: [Row; 25] = [
+pub static ROWS: [Row; 27] = [
     call("/casetrail.v1.CaseService/SubmitEvents", WRITERS),
     stream("/casetrail.v1.CaseService/SubmitStream", WRITERS),
     call("/casetrail.v1.CaseService/GetCase", READERS),
@@ -72,6 +72,8 @@ pub static ROWS: [Row; 25] = [
     call("/casetrail.v1.MonitorService/ListAlerts", READERS),
     stream("/casetrail.v1.MonitorService/WatchAlerts", READERS),
     stream("/casetrail.v1.AuditService/ReplayEvents", &[Auditor]),
+    call("/casetrail.v1.PersonalService/GetPersonal", WRITERS),
+    call("/casetrail.v1.PersonalService/ListDisclosures", &[Supervisor, Auditor]),
     call("/casetrail.v1.AdminService/GetServerStatus", &[Auditor, Admin]),
     call("/casetrail.v1.AdminService/RebuildViews", &[Admin]),
     call("/casetrail.v1.AdminService/CreateToken", &[Admin]),
@@ -111,6 +113,8 @@ const NOT_BY_CASE_WORKERS: &[E] = &[
     E::EventRetracted,
     E::CasesMerged,
     E::CasesUnmerged,
+    E::ErasureExecuted,
+    E::ErasureRefused,
     E::ExaminationStarted,
     E::PostMortemCompleted,
     E::FoundNonHuman,
@@ -148,6 +152,33 @@ pub fn authority(role: Role, organisation: &str) -> Authority {
         Admin | Role::Unspecified => (Sight::Nothing, Writes::Only(&[])),
     };
     Authority { sight, writes }
+}
+
+/// All classes of personal data.
+pub const CLASSES: &[PersonalClass] = &[
+    PersonalClass::Identity,
+    PersonalClass::Identifiers,
+    PersonalClass::Health,
+    PersonalClass::Wishes,
+    PersonalClass::Place,
+    PersonalClass::Narrative,
+];
+
+/// What it takes to tell whose remains they are.
+const FORENSIC_CLASSES: &[PersonalClass] = &[
+    PersonalClass::Identity,
+    PersonalClass::Identifiers,
+    PersonalClass::Health,
+    PersonalClass::Place,
+];
+
+/// The classes of personal data that an account of a role may read, in the cases that it sees.
+pub fn classes(role: Role) -> &'static [PersonalClass] {
+    match role {
+        CaseWorker | Supervisor => CLASSES,
+        Forensic => FORENSIC_CLASSES,
+        Monitor | Auditor | Admin | Role::Unspecified => &[],
+    }
 }
 
 /// Whether a role is told cases by pseudonyms, and counts as they are published.
@@ -204,7 +235,7 @@ pub fn document() -> String {
             out.push_str(if row.allows(role) { " yes |" } else { " - |" });
         }
     }
-    out.push_str("\n\n| role | sees | records |\n|---|---|---|");
+    out.push_str("\n\n| role | sees | opens personal data of | records |\n|---|---|---|---|");
     for role in ROLES {
         let Authority { sight, writes } = authority(role, "");
         let name = role_name(role);
@@ -213,11 +244,24 @@ pub fn document() -> String {
         } else {
             ""
         };
-        let (seen, recorded) = (seen(&sight), recorded(writes));
-        let _ = write!(out, "\n| {name} | {seen}{masked} | {recorded} |");
+        let (seen, opened) = (seen(&sight), opened(classes(role)));
+        let recorded = recorded(writes);
+        let _ = write!(out, "\n| {name} | {seen}{masked} | {opened} | {recorded} |");
     }
     out.push('\n');
     out
+}
+
+fn opened(classes: &[PersonalClass]) -> String {
+    if classes.is_empty() {
+        return "no class".to_owned();
+    }
+    let names = classes.iter().map(|class| {
+        let name = class.as_str_name();
+        let name = name.strip_prefix("PERSONAL_CLASS_").unwrap_or(name);
+        name.to_ascii_lowercase()
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn seen(sight: &Sight) -> String {

@@ -15,6 +15,7 @@ use crate::wire::v1::admin_service_client::AdminServiceClient;
 use crate::wire::v1::audit_service_client::AuditServiceClient;
 use crate::wire::v1::case_service_client::CaseServiceClient;
 use crate::wire::v1::monitor_service_client::MonitorServiceClient;
+use crate::wire::v1::personal_service_client::PersonalServiceClient;
 
 /// Where a server listens unless told otherwise.
 pub(super) const DEFAULT_ADDRESS: &str = "127.0.0.1:7611";
@@ -242,6 +243,11 @@ impl Connection {
 
     pub(super) fn admin(&self) -> AdminServiceClient<Service> {
         AdminServiceClient::with_interceptor(self.channel.clone(), self.claims.clone())
+    }
+
+    pub(super) fn personal(&self) -> PersonalServiceClient<Service> {
+        PersonalServiceClient::with_interceptor(self.channel.clone(), self.claims.clone())
+            .max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// The failure of a call over this connection.

@@ -238,6 +238,16 @@ fn ties(case: &Case) -> Vec<(&'static str, String)> {
         }
         facts.push(("follow-up", text));
     }
+    for request in &case.open_erasure_requests {
+        let ground = names::erasure_ground(request.ground());
+        facts.push((
+            "erasure",
+            format!(
+                "{}: of subject {}, {ground}, requested by {}, not before {}",
+                request.event_id, request.subject_id, request.requested_by, request.not_before
+            ),
+        ));
+    }
     for coverage in &case.coverages {
         let (clause, agreement) = (&coverage.clause_reference, &coverage.agreement_case_id);
         facts.push(("clause", format!("{clause} of agreement {agreement}")));

@@ -1,8 +1,8 @@
 //! The command line: one file a subcommand.
 //!
-//! All but `serve`, `restore`, `salvage`, `check --data`, `outbox` (but for its `send`), `sample`,
-//! `lifecycle`, `roles` and `completions` are clients that speak gRPC like anyone else; they know nothing of the
-//! log, the views or the ledger but its clock.
+//! All but `serve`, `restore`, `salvage`, `check --data`, `keys`, `outbox` (but for its `send`),
+//! `sample`, `lifecycle`, `roles` and `completions` are clients that speak gRPC like anyone else; they
+//! know nothing of the log, the views or the ledger but its clock.
 //! What a command is told to print goes to standard output, everything else to standard error.
 
 mod alerts;
@@ -15,16 +15,19 @@ mod connection;
 mod coverage;
 mod demo;
 mod diff;
+mod erasure;
 mod failure;
 mod filter;
 mod follow;
 mod get;
 mod history;
+mod keys;
 mod lifecycle;
 mod list;
 mod names;
 mod outbox;
 mod output;
+mod personal;
 mod protection;
 mod rebuild;
 mod replay;
@@ -79,6 +82,10 @@ enum Command {
     List(list::ListArguments),
     /// Show the history of a case
     History(history::HistoryArguments),
+    /// Show personal data, and to whom it was disclosed
+    Personal(personal::PersonalArguments),
+    /// Request, execute or refuse the erasure of a subject's personal data
+    Erasure(erasure::ErasureArguments),
     /// Stream status changes
     Watch(watch::WatchArguments),
     /// Tell what rules over cases and days point out
@@ -109,6 +116,8 @@ enum Command {
     Token(token::TokenArguments),
     /// Print which role may do what
     Roles(roles::RolesArguments),
+    /// Look after the keys of personal data while the server is stopped
+    Keys(keys::KeysArguments),
     /// Print the lifecycle of a kind of case
     Lifecycle(lifecycle::LifecycleArguments),
     /// Print fictional submissions, for trying things out
@@ -146,6 +155,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Salvage(arguments) => salvage::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Lifecycle(arguments) => lifecycle::run(&arguments),
         Command::Roles(arguments) => roles::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
@@ -170,6 +180,8 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         Command::Get(arguments) => get::run(&arguments).await,
         Command::List(arguments) => list::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,
+        Command::Erasure(arguments) => erasure::run(&arguments).await,
+        Command::Personal(arguments) => personal::run(&arguments).await,
         Command::Watch(arguments) => watch::run(&arguments).await,
         Command::Alerts(arguments) => alerts::run(&arguments).await,
         Command::Summary(arguments) => summary::run(&arguments).await,
@@ -187,6 +199,7 @@ async fn run_client(command: Command) -> Result<(), Failure> {
         | Command::Restore(_)
         | Command::Salvage(_)
         | Command::Sample(_)
+        | Command::Keys(_)
         | Command::Lifecycle(_)
         | Command::Roles(_)
         | Command::Bench(_)

@@ -9,8 +9,8 @@ use tonic::Code;
 use crate::domain::lifecycle::document::{event_name, status_name};
 use crate::wire::v1::{
     AccessObject, AlertRule, CaseKind, CaseReopenedReason, CaseStatus, ContestedCause,
-    CorrectionReason, Credibility, EventType, ExclusionReason, FollowUpTask, LegalCategory, Record,
-    RetractionReason, Service, Standing,
+    CorrectionReason, Credibility, DisclosurePurpose, ErasureGround, EventType, ExclusionReason,
+    FollowUpTask, LegalCategory, PersonalClass, Record, RetractionReason, Service, Standing,
 };
 
 /// No enumeration of the protocol has numbers beyond this one.
@@ -124,6 +124,21 @@ pub(super) fn reopened_reason(reason: CaseReopenedReason) -> String {
 /// The name of a cause, for example `OpenDispute`.
 pub(super) fn contested_cause(cause: ContestedCause) -> String {
     camel(cause.as_str_name(), "CONTESTED_CAUSE_")
+}
+
+/// The name of a class, for example `Identity`.
+pub(super) fn personal_class(class: PersonalClass) -> String {
+    camel(class.as_str_name(), "PERSONAL_CLASS_")
+}
+
+/// The name of a purpose, for example `CaseWork`.
+pub(super) fn disclosure_purpose(purpose: DisclosurePurpose) -> String {
+    camel(purpose.as_str_name(), "DISCLOSURE_PURPOSE_")
+}
+
+/// The name of a ground, for example `SubjectRequest`.
+pub(super) fn erasure_ground(ground: ErasureGround) -> String {
+    camel(ground.as_str_name(), "ERASURE_GROUND_")
 }
 
 /// What a case is referred for, for example `FamilyContact`.

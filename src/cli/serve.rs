@@ -18,8 +18,9 @@ use super::output::Output;
 use super::protection::ProtectionArguments;
 use super::salvage::salvage_command;
 use crate::domain::AlertThresholds;
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Clock, ErasurePolicy, Ledger, Persons};
 use crate::log::{DataFolder, OpenError, SledLog, SledOptions};
+use crate::seal::{KeyStore, MASTER_KEY_FILE, MasterKeySource};
 use crate::service::Server;
 use crate::view::SnapshotFile;
 
@@ -45,13 +46,17 @@ roles` shows who may do what. The first start puts the token of an admin into DI
 `casetrail token create` makes others; take it away from there. Without --accounts whoever reaches the
 server may do everything. Beyond the loopback interface it listens with --accounts and TLS alone.
 
+Personal values are sealed under keys in --keys DIR, which no backup holds. Whoever has these keys and
+the master key can read them; whoever loses either has lost them.
+
 Examples:
   casetrail serve --data /var/lib/casetrail
   casetrail serve --data /var/lib/casetrail --alert-no-visit 60 --alert-clause-due 14
   casetrail serve --data /var/lib/casetrail --safety-copy
   casetrail serve --data ./data --listen 127.0.0.1:0 --log-format json
   casetrail serve --data ./data --accounts
-  casetrail serve --data ./data --listen 0.0.0.0:7611 --accounts --tls-certificate server.pem --tls-key server.key")]
+  casetrail serve --data ./data --listen 0.0.0.0:7611 --accounts --tls-certificate server.pem --tls-key server.key
+  casetrail serve --data /var/lib/casetrail --keys /srv/keys --master-key file:/run/keys/master")]
 pub(super) struct ServeArguments {
     /// Folder of the data; created where it does not exist. One server a folder
     #[arg(long, value_name = "DIR")]
@@ -65,6 +70,8 @@ pub(super) struct ServeArguments {
     /// Cache of the log, in MiB; it shows up as resident memory
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     pub(super) cache_mib: u64,
+    #[command(flatten)]
+    keys: KeyArguments,
     /// After a stop that was not in good order, copy the log aside before it is opened
     #[arg(long)]
     safety_copy: bool,
@@ -73,6 +80,64 @@ pub(super) struct ServeArguments {
     #[command(flatten)]
     protection: ProtectionArguments,
 }
+
+/// Keys of personal data.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Personal data")]
+struct KeyArguments {
+    /// Folder of the keys; DATA/keys unless given. Keep it on another disk than the data, and out of
+    /// the backups of the data
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// Where the master key comes from: file:PATH, env:NAME or command:LINE. Unless given, it is the
+    /// file master.key in the folder of the keys, made at the first start
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        env = "CASETRAIL_MASTER_KEY",
+        hide_env_values = true
+    )]
+    master_key: Option<MasterKeySource>,
+    /// Run without keys: personal values are neither taken nor opened, all else works
+    #[arg(long, conflicts_with_all = ["keys", "master_key"])]
+    without_keys: bool,
+    /// Go on where the log holds values whose keys are lost
+    #[arg(long)]
+    accept_missing_keys: bool,
+    /// How many days a request for an erasure waits before it may be executed
+    #[arg(long, value_name = "DAYS", default_value_t = ErasurePolicy::default().holding_days, value_parser = days())]
+    erasure_holding: u32,
+    /// Let who requested an erasure execute it too
+    #[arg(long)]
+    erasure_by_one_person: bool,
+}
+
+impl KeyArguments {
+    fn open(&self, data: &Path) -> Result<Option<Persons>, Failure> {
+        if self.without_keys {
+            return Ok(None);
+        }
+        let folder = self.keys.clone().unwrap_or_else(|| data.join(KEYS_FOLDER));
+        let own = || MasterKeySource::File(folder.join(MASTER_KEY_FILE));
+        let master_key = self.master_key.clone().unwrap_or_else(own);
+        let store = KeyStore::open(&folder, &master_key)
+            .map_err(|error| Failure::Failed(error.to_string()))?;
+        Ok(Some(Persons {
+            store,
+            disclosures: data.join(DISCLOSURES_FILE),
+            accept_missing_keys: self.accept_missing_keys,
+            erasure: ErasurePolicy {
+                holding_days: self.erasure_holding,
+                second_person: !self.erasure_by_one_person,
+            },
+        }))
+    }
+}
+
+/// The folder of the keys in that of the data, unless it is elsewhere.
+pub(super) const KEYS_FOLDER: &str = "keys";
+/// The record of disclosures in the folder of the data.
+const DISCLOSURES_FILE: &str = "disclosures";
 
 /// From when on the rules of alerts hold.
 #[derive(Debug, Clone, Args)]
@@ -160,7 +225,8 @@ async fn start(
         safety_copy: arguments.safety_copy,
         ..SledOptions::default()
     };
-    let opened = tokio::task::spawn_blocking(move || open(&data, options)).await;
+    let keys = arguments.keys.clone();
+    let opened = tokio::task::spawn_blocking(move || open(&data, options, &keys)).await;
     let ledger = opened.map_err(|error| Failure::local("opening the data failed", &error))??;
     let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
     let protection = arguments.protection.protection(&arguments.data, &ledger);
@@ -179,12 +245,13 @@ async fn start(
     Ok((address, serving))
 }
 
-fn open(data: &Path, options: SledOptions) -> Result<Arc<Ledger>, Failure> {
+fn open(data: &Path, options: SledOptions, keys: &KeyArguments) -> Result<Arc<Ledger>, Failure> {
     let opened = |error: OpenError| refused(data, &error, error.is_damage());
     let folder = Arc::new(DataFolder::open(data).map_err(opened)?);
     let log = SledLog::open(Arc::clone(&folder), options).map_err(opened)?;
     let snapshot = SnapshotFile::in_folder(folder.views_path());
-    let ledger = Ledger::open(Arc::new(log), Some(snapshot));
+    let persons = keys.open(data)?;
+    let ledger = Ledger::open_by(Clock::wall(), Arc::new(log), Some(snapshot), persons);
     let ledger = ledger.map_err(|error| refused(data, &error, is_damage(&error)))?;
     if let Err(error) = folder.safety_copy().start_succeeded() {
         tracing::warn!(%error, "the safety copy will not be replaced");
@@ -213,7 +280,11 @@ fn is_damage(error: &ledger::OpenError) -> bool {
         | ledger::OpenError::Decode { .. }
         | ledger::OpenError::ShorterThanSnapshot { .. }
         | ledger::OpenError::TornSubmission { .. } => true,
-        ledger::OpenError::OtherLog { .. } | ledger::OpenError::Thread(_) => false,
+        ledger::OpenError::OtherLog { .. }
+        | ledger::OpenError::Thread(_)
+        | ledger::OpenError::Keys(_)
+        | ledger::OpenError::MissingKeys { .. }
+        | ledger::OpenError::Disclosures(_) => false,
     }
 }
 

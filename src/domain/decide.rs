@@ -126,18 +126,19 @@ impl CaseState {
             },
         }?;
         self.decide_matter(event, None)?;
-        self.decide_tie(event)?;
+        self.decide_tie(event, recorded_on)?;
         Ok(out_of_place)
     }
 
-    /// Anything that counts can be retracted, but for one end of what two cases hold: that is undone
-    /// in both at once, by CasesUnmerged.
+    /// Anything that counts can be retracted, but for one end of what two cases hold, which is undone in
+    /// both at once by CasesUnmerged, and for an erasure, which can't be undone.
     fn decide_retraction(&self, event: EventType, target: FactIndex) -> Result<(), Rejection> {
         let fact = self.counting(event, target)?;
         match fact.event_type {
             target @ (EventType::CasesMerged | EventType::CasesUnmerged) => {
                 Err(Rejection::HeldByTwoCases { event, target })
             }
+            EventType::ErasureExecuted => Err(Rejection::ErasureIrrevocable),
             _ => Ok(()),
         }
     }

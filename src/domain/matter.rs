@@ -30,6 +30,8 @@ pub enum Matter {
     FollowUp,
     /// A clause of an agreement under which the case was put.
     Coverage,
+    /// A request for an erasure that is neither executed nor refused.
+    ErasureRequest,
 }
 
 impl Matter {
@@ -52,6 +54,8 @@ impl Matter {
             (Self::FollowUp, _) => "FOLLOW_UP_NOT_OPEN",
             (Self::Coverage, true) => "CASE_COVERED_ALREADY",
             (Self::Coverage, false) => "COVERAGE_NOT_STANDING",
+            (Self::ErasureRequest, true) => "ERASURE_REQUESTED_ALREADY",
+            (Self::ErasureRequest, false) => "ERASURE_REQUEST_NOT_OPEN",
         }
     }
 
@@ -82,6 +86,9 @@ impl Matter {
             EventType::FollowUpCancelled => "follow_up_cancelled.follow_up_event_id",
             EventType::CaseCovered => "case_covered.clause_reference",
             EventType::CaseUncovered => "case_uncovered.clause_reference",
+            EventType::ErasureRequested => "erasure_requested.subject_id",
+            EventType::ErasureExecuted => "erasure_executed.request_event_id",
+            EventType::ErasureRefused => "erasure_refused.request_event_id",
             _ => "payload",
         }
     }
@@ -119,6 +126,12 @@ impl Matter {
             (Self::Coverage, false) => {
                 "the case was not put under that clause by CaseCovered; what a rule covers is \
                  covered by the rule"
+            }
+            (Self::ErasureRequest, true) => {
+                "the erasure of this subject's data is requested in this case already"
+            }
+            (Self::ErasureRequest, false) => {
+                "name a request for an erasure that is neither executed nor refused"
             }
         }
     }

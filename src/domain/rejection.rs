@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::lifecycle::document::{event_name as name, kind_name, status_name};
 use super::matter::Matter;
+use crate::wire::edtf::Day;
 use crate::wire::v1::{CaseKind, CaseStatus, Credibility, EventType};
 
 /// Why an event is not allowed in a case. Display says what was wrong and what would be right; it
@@ -137,6 +138,17 @@ pub enum Rejection {
         /// Whether it is named.
         is_named: bool,
     },
+    /// The request for an erasure names another subject.
+    ErasureOfAnother,
+    /// Who requested an erasure can't execute it.
+    SecondPersonNeeded,
+    /// The holding time of an erasure is not over.
+    ErasureHeld {
+        /// The first day on which it may be executed.
+        not_before: Day,
+    },
+    /// An erasure can't be taken back.
+    ErasureIrrevocable,
     /// What the event would bring or end is there already, or is not there.
     Matter {
         /// The event.
@@ -193,6 +205,10 @@ impl Rejection {
             Self::MergeOfKinds { .. } => "CASES_OF_TWO_KINDS",
             Self::HeldByTwoCases { .. } => "HELD_BY_TWO_CASES",
             Self::NotAssigned { .. } => "EVENTS_NOT_ASSIGNED",
+            Self::ErasureOfAnother => "ERASURE_OF_ANOTHER_SUBJECT",
+            Self::SecondPersonNeeded => "SECOND_PERSON_NEEDED",
+            Self::ErasureHeld { .. } => "ERASURE_HELD",
+            Self::ErasureIrrevocable => "ERASURE_IRREVOCABLE",
             Self::Matter {
                 matter, is_there, ..
             } => matter.reason(*is_there),
@@ -217,7 +233,10 @@ impl Rejection {
             Self::NotTheClosingEvent { .. } => Some("case_reopened.closing_event_id"),
             Self::Matter { event, matter, .. } => Some(matter.field(*event)),
             Self::MergeOfKinds { .. } => Some("cases_merged.other_case_id"),
-            Self::HeldByTwoCases { .. } => Some("event_retracted.target_event_id"),
+            Self::HeldByTwoCases { .. } | Self::ErasureIrrevocable => {
+                Some("event_retracted.target_event_id")
+            }
+            Self::ErasureOfAnother => Some("erasure_executed.subject_id"),
             Self::NotAssigned { .. } => Some("cases_unmerged.staying_event_ids"),
             _ => None,
         }
@@ -442,6 +461,24 @@ impl fmt::Display for Rejection {
                 f,
                 "CasesUnmerged names event {event_id}, which was not recorded here since the \
                  merge, or no longer counts: name those alone that were and do"
+            ),
+            Self::ErasureOfAnother => write!(
+                f,
+                "ErasureExecuted is not allowed: the request names another subject"
+            ),
+            Self::SecondPersonNeeded => write!(
+                f,
+                "ErasureExecuted is not allowed: somebody else than who requested the erasure has \
+                 to execute it"
+            ),
+            Self::ErasureHeld { not_before } => write!(
+                f,
+                "ErasureExecuted is not allowed before {not_before} (UTC): until then the erasure can \
+                 be withdrawn or refused"
+            ),
+            Self::ErasureIrrevocable => write!(
+                f,
+                "EventRetracted can't take back ErasureExecuted: the key is destroyed"
             ),
             Self::Matter {
                 event,

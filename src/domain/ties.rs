@@ -15,9 +15,10 @@ use super::lifecycle;
 use super::matter::Matter;
 use super::rejection::Rejection;
 use super::state::CaseState;
+use crate::wire::edtf::Day;
 use crate::wire::v1::{
     self, Case, CaseLink, Consent, Coverage, EventType, FollowUp, MergeRole, OpenAccessRequest,
-    Referral, event::Payload,
+    OpenErasureRequest, Referral, event::Payload,
 };
 use crate::wire::validate::ValidEvent;
 
@@ -34,6 +35,7 @@ pub struct Ties {
     /// Of each consent that was withdrawn, the withdrawal.
     withdrawals: BTreeMap<String, Fact>,
     coverages: Vec<Coverage>,
+    erasure_requests: Vec<OpenErasureRequest>,
     transferred_to: String,
 }
 
@@ -152,6 +154,7 @@ impl Ties {
         let follow_ups = self.follow_ups.into_iter();
         case.follow_ups = follow_ups.map(|it| it.shown).collect();
         case.coverages = self.coverages;
+        case.open_erasure_requests = self.erasure_requests;
         case.transferred_to = self.transferred_to;
     }
 
@@ -199,7 +202,7 @@ impl Ties {
         }
     }
 
-    /// Referrals, consents, requests for access and follow-ups.
+    /// Referrals, consents, requests for access and for erasures, and follow-ups.
     fn take_sharing(&mut self, fact: &Fact, event_id: String, payload: Payload) {
         match payload {
             Payload::ReferralOffered(offered) => self.referrals.push(Referral {
@@ -258,6 +261,18 @@ impl Ties {
                     *due_set_by = fact.event_id;
                 }
             }
+            Payload::ErasureRequested(requested) => {
+                self.erasure_requests.push(OpenErasureRequest {
+                    event_id,
+                    subject_id: requested.subject_id,
+                    ground: requested.ground,
+                    requested_by: requested.requested_by,
+                    not_before: requested.not_before,
+                    second_person: requested.second_person,
+                });
+            }
+            Payload::ErasureExecuted(ended) => self.end_erasure_request(&ended.request_event_id),
+            Payload::ErasureRefused(ended) => self.end_erasure_request(&ended.request_event_id),
             Payload::FollowUpCompleted(ended) => self.end_follow_up(&ended.follow_up_event_id),
             Payload::FollowUpCancelled(ended) => self.end_follow_up(&ended.follow_up_event_id),
             _ => {}
@@ -284,6 +299,15 @@ impl Ties {
 
     fn end_follow_up(&mut self, event_id: &str) {
         self.follow_ups.retain(|it| it.shown.event_id != event_id);
+    }
+
+    fn end_erasure_request(&mut self, event_id: &str) {
+        self.erasure_requests.retain(|it| it.event_id != event_id);
+    }
+
+    fn erasure_request(&self, event_id: &str) -> Option<&OpenErasureRequest> {
+        let mut requests = self.erasure_requests.iter();
+        requests.find(|it| it.event_id == event_id)
     }
 
     fn says_of_duplicate(&self, other_case_id: &str) -> Option<bool> {
@@ -330,8 +354,8 @@ impl Ties {
     /// names nothing.
     fn named(&self, payload: &Payload) -> Option<(Matter, bool, bool)> {
         use Matter::{
-            AcceptedReferral, AccessRequest, Clearance, Consent, Coverage, FollowUp, Link,
-            LiveReferral, Merge, OfferedReferral, Suspicion,
+            AcceptedReferral, AccessRequest, Clearance, Consent, Coverage, ErasureRequest,
+            FollowUp, Link, LiveReferral, Merge, OfferedReferral, Suspicion,
         };
         let offered = |id| self.referral(id).is_some_and(|it| !it.accepted);
         Some(match payload {
@@ -399,6 +423,19 @@ impl Ties {
                 let covered = self.has_coverage(&p.agreement_case_id, &p.clause_reference);
                 (Coverage, covered, true)
             }
+            Payload::ErasureRequested(p) => {
+                let mut requests = self.erasure_requests.iter();
+                let is_there = requests.any(|it| it.subject_id == p.subject_id);
+                (ErasureRequest, is_there, false)
+            }
+            Payload::ErasureExecuted(p) => {
+                let request = self.erasure_request(&p.request_event_id);
+                (ErasureRequest, request.is_some(), true)
+            }
+            Payload::ErasureRefused(p) => {
+                let request = self.erasure_request(&p.request_event_id);
+                (ErasureRequest, request.is_some(), true)
+            }
             _ => return None,
         })
     }
@@ -406,7 +443,7 @@ impl Ties {
 
 impl CaseState {
     /// Whether what a common event names is there, or not there yet, as it has to be.
-    pub(super) fn decide_tie(&self, event: &ValidEvent) -> Result<(), Rejection> {
+    pub(super) fn decide_tie(&self, event: &ValidEvent, recorded_on: Day) -> Result<(), Rejection> {
         let Some(payload) = &event.event().payload else {
             return Ok(());
         };
@@ -429,6 +466,12 @@ impl CaseState {
                 let merge = ties.merge_with(&unmerged.other_case_id, MergeRole::Survivor);
                 let since = merge.map_or(FactIndex::MAX, |merge| merge.index);
                 self.decide_assignment(since, unmerged)
+            }
+            Payload::ErasureExecuted(executed) => {
+                match ties.erasure_request(&executed.request_event_id) {
+                    Some(request) => decide_erasure(request, executed, recorded_on),
+                    None => Ok(()),
+                }
             }
             _ => Ok(()),
         }
@@ -498,6 +541,25 @@ impl CaseState {
     /// [`CaseState::mention`] of the newest fact, which is of this type.
     pub fn newest_that_mentions(&self, event_type: EventType) -> Option<Fact> {
         may_mention(event_type).then(|| self.facts().pop())?
+    }
+}
+
+/// Whether a requested erasure may be executed: of the subject that was asked for, by a second person
+/// where the request needs one, and not before its holding time is over.
+fn decide_erasure(
+    request: &OpenErasureRequest,
+    executed: &v1::ErasureExecuted,
+    recorded_on: Day,
+) -> Result<(), Rejection> {
+    if request.subject_id != executed.subject_id {
+        return Err(Rejection::ErasureOfAnother);
+    }
+    if request.second_person && request.requested_by == executed.executed_by {
+        return Err(Rejection::SecondPersonNeeded);
+    }
+    match Day::parse(&request.not_before) {
+        Some(day) if recorded_on < day => Err(Rejection::ErasureHeld { not_before: day }),
+        _ => Ok(()),
     }
 }
 

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::Recorder;
+use super::erasure::{self, ErasurePolicy};
 use super::error::SubmitError;
 use crate::domain::{Arrival, Authority, Before, CaseState, Rejection, Together};
 use crate::log::COMMIT_BYTES_MAX;
 use crate::view::{Committed, Views};
 use crate::wire::block::{BlockBuilder, RecordBlock};
 use crate::wire::event_type;
-use crate::wire::limits::{RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX};
+use crate::wire::limits::{
+    RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX, SUBMISSION_PERSONAL_VALUES_MAX,
+};
 use crate::wire::moment::Moment;
 use crate::wire::v1::{CaseChangeResult, EventType, Record, SubmitEventsResponse, event::Payload};
 use crate::wire::validate::{Change, Expected, Submission, ValidEvent};
@@ -22,9 +25,15 @@ use crate::wire::validate::{Change, Expected, Submission, ValidEvent};
 /// organisation and the actor, each at most 128 bytes of text and their framing.
 const RECORD_OVERHEAD_BYTES_MAX: usize = 2 * 1024;
 
+/// The most bytes that sealing adds to a personal value: nonce, tag, padding, and the framing of the
+/// one value of a subject (its subject stands in the submission too).
+const SEALING_OVERHEAD_BYTES_MAX: usize = 128;
+
 /// A batch takes no further submission beyond this size, so that the largest one still fits.
-const FULL_BYTES: usize =
-    COMMIT_BYTES_MAX - SUBMISSION_BYTES_MAX - SUBMISSION_EVENTS_MAX * RECORD_OVERHEAD_BYTES_MAX;
+const FULL_BYTES: usize = COMMIT_BYTES_MAX
+    - SUBMISSION_BYTES_MAX
+    - SUBMISSION_EVENTS_MAX * RECORD_OVERHEAD_BYTES_MAX
+    - SUBMISSION_PERSONAL_VALUES_MAX * SEALING_OVERHEAD_BYTES_MAX;
 
 /// The most submissions of one batch: enough for the disk to be the limit, few enough that the
 /// first one does not wait long for the last one's decision.
@@ -60,6 +69,9 @@ pub(super) struct Batch {
     cases: Cases,
     event_ids: HashSet<Uuid>,
     request_ids: HashMap<Uuid, u64>,
+    /// Subjects whose data it erases.
+    erased: Vec<Uuid>,
+    erasure: ErasurePolicy,
     submissions: usize,
 }
 
@@ -86,6 +98,8 @@ pub(super) struct Finished {
     pub(super) first_position: u64,
     pub(super) blocks: Vec<RecordBlock>,
     pub(super) under_way: UnderWay,
+    /// Subjects whose data it erases.
+    pub(super) erased: Vec<Uuid>,
 }
 
 /// What of a submission was judged so far, so that it can be taken back.
@@ -163,7 +177,7 @@ impl Cases {
 impl Batch {
     /// A batch that begins where the ground ends. `now` is the time of its recording, unless the
     /// newest record is later.
-    pub(super) fn new(ground: Ground<'_>, now: Moment) -> Self {
+    pub(super) fn new(ground: Ground<'_>, now: Moment, erasure: ErasurePolicy) -> Self {
         Self {
             first_position: ground.position(),
             recorded_at: now.max(ground.recorded_at()),
@@ -171,6 +185,8 @@ impl Batch {
             cases: Cases::default(),
             event_ids: HashSet::new(),
             request_ids: HashMap::new(),
+            erased: Vec::new(),
+            erasure,
             submissions: 0,
         }
     }
@@ -183,6 +199,11 @@ impl Batch {
     /// Whether anything is taken in that is not durable yet.
     pub(super) fn holds_records(&self) -> bool {
         !self.builder.is_empty()
+    }
+
+    /// Number of subjects whose data it erases.
+    pub(super) fn erased_count(&self) -> usize {
+        self.erased.len()
     }
 
     /// Judges a submission, and takes it into the batch if all of it is allowed.
@@ -217,6 +238,11 @@ impl Batch {
         self.request_ids
             .insert(request_id, first_position.copied().unwrap_or_default());
         self.event_ids.extend(staged.event_ids);
+        let events = staged
+            .records
+            .iter()
+            .filter_map(|record| record.event.as_ref());
+        self.erased.extend(events.filter_map(erasure::subject_of));
         Verdict::Recorded(SubmitEventsResponse {
             request_id: request_id.to_string(),
             replayed: false,
@@ -253,6 +279,7 @@ impl Batch {
                 },
                 cases: self.cases,
             },
+            erased: self.erased,
         }
     }
 
@@ -328,7 +355,7 @@ impl Batch {
         &mut self,
         ground: Ground<'_>,
         place: Place,
-        event: ValidEvent,
+        mut event: ValidEvent,
         recorder: &Recorder,
         staged: &mut Staged,
         together: Option<&mut Together>,
@@ -345,6 +372,7 @@ impl Batch {
                 event_id,
             });
         }
+        erasure::complete(&mut event, recorder, self.recorded_at.day(), self.erasure);
         let position =
             self.first_position + self.builder.record_count() + staged.records.len() as u64;
         let case = self.cases.states.get_mut(place.case);
@@ -370,7 +398,7 @@ impl Batch {
             });
         }
         let before = (case.version() > 0).then(|| case.standing());
-        let event = event.into_event();
+        let (event, sealed) = event.into_stored();
         let case = Arc::make_mut(case);
         case.take(Arrival {
             position,
@@ -399,6 +427,7 @@ impl Batch {
             event: Some(event),
             previous_standing: before.filter(|before| *before != standing),
             standing: Some(standing),
+            sealed,
             ..Default::default()
         });
         Ok(())

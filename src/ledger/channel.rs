@@ -45,8 +45,9 @@ impl<'a> Channel<'a> {
     /// order in which they were put in. The answer has the same `index`.
     ///
     /// # Errors
-    /// Writing has ended; there is no further answer then.
-    pub async fn put(&self, index: u64, submission: Submission) -> Result<(), SubmitError> {
+    /// Writing has ended, or its personal values can't be sealed; there is no further answer then.
+    pub async fn put(&self, index: u64, mut submission: Submission) -> Result<(), SubmitError> {
+        self.ledger.seal(&mut submission).await?;
         let place = self.ledger.place(&submission).await?;
         let reply = Reply(Some(Recipient::Channel {
             inbox: Arc::clone(&self.inbox),

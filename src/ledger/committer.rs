@@ -2,6 +2,7 @@
 //! and only then answers those who wait for it.
 
 use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
 
 use super::Shared;
 use super::batch::Verdict;
@@ -23,33 +24,43 @@ fn commit(shared: &Shared, desk: &Desk, taken: Taken) {
         first_position: durable_before,
         blocks,
         under_way,
+        erased,
         pending,
     } = taken;
     let appended = match blocks.is_empty() {
-        true => Ok(()),
+        true => Ok(Ok(())),
         false => shared.log.append(durable_before, &blocks).map(|head| {
+            // Before anybody is told of it, and before the key store's mark can come to lie behind it.
+            let destroyed = destroy_keys(shared, &erased);
             shared.views_mut().install(&under_way.committed);
             shared.head.send_replace(head);
+            destroyed
         }),
     };
     match appended {
-        Ok(()) => {
+        Ok(destroyed) => {
             desk.settle();
-            answer(pending, |verdict, _| verdict);
+            answer(pending, |verdict, waiting| match &destroyed {
+                Err(cause) if waiting.erases => {
+                    let cause = cause.clone();
+                    Verdict::Refused(SubmitError::KeysNotDestroyed { cause })
+                }
+                _ => verdict,
+            });
         }
         Err(error) => {
             tracing::error!(%error, "a commit failed");
             let resting_on_it = desk.give_up();
             let failed = |own: fn(&AppendError) -> SubmitError| {
                 let error = &error;
-                move |verdict, by_durable| match verdict {
+                move |verdict, waiting: &Waiting| match verdict {
                     // What was judged by what is durable holds, whatever became of the commit.
                     Verdict::Known(known) if known.first_position < durable_before => {
                         Verdict::Known(known)
                     }
                     // What became of an equal one that was to be recorded before it.
                     Verdict::Known(_) => Verdict::Refused(of_append(error)),
-                    Verdict::Refused(cause) if by_durable => Verdict::Refused(cause),
+                    Verdict::Refused(cause) if waiting.by_durable => Verdict::Refused(cause),
                     _ => Verdict::Refused(own(error)),
                 }
             };
@@ -60,9 +71,27 @@ fn commit(shared: &Shared, desk: &Desk, taken: Taken) {
     }
 }
 
-/// Answers those who wait: `verdict` makes what each is told of its verdict, and of whether that was
-/// judged by what is durable alone.
-fn answer(pending: Vec<Pending>, verdict: impl Fn(Verdict, bool) -> Verdict) {
+/// Destroys the keys of the subjects whose erasure is durable.
+fn destroy_keys(shared: &Shared, erased: &[Uuid]) -> Result<(), String> {
+    match &shared.persons {
+        Some(persons) if !erased.is_empty() => {
+            let destroyed = persons.keyring.erase(erased);
+            destroyed.map_err(|error| error.to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What bears on what one who waits is told.
+struct Waiting {
+    /// Whether the verdict was made by what is durable alone.
+    by_durable: bool,
+    /// Whether the submission erases anybody's data.
+    erases: bool,
+}
+
+/// Answers those who wait: `verdict` makes what each is told of its verdict.
+fn answer(pending: Vec<Pending>, verdict: impl Fn(Verdict, &Waiting) -> Verdict) {
     let mut woken = Woken::default();
     // The room of all in the queue is given back at once.
     let mut rooms: Option<OwnedSemaphorePermit> = None;
@@ -71,7 +100,10 @@ fn answer(pending: Vec<Pending>, verdict: impl Fn(Verdict, bool) -> Verdict) {
             Some(rooms) => rooms.merge(waiting.room),
             None => rooms = Some(waiting.room),
         }
-        let told = verdict(waiting.verdict, waiting.by_durable);
+        let Pending {
+            by_durable, erases, ..
+        } = waiting;
+        let told = verdict(waiting.verdict, &Waiting { by_durable, erases });
         waiting.reply.tell(told, &mut woken);
     }
 }

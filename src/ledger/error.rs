@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::Rejection;
 use crate::log::ReadError;
+use crate::seal::{KeyError, SealError};
 use crate::view::FoldError;
 
 /// Why a submission was not recorded. Unless it says otherwise, nothing of it was.
@@ -100,6 +101,22 @@ pub enum SubmitError {
     },
     /// The answer to a submission that is recorded can't be read back.
     Unreadable(ReadError),
+    /// It holds personal values, and the server runs without keys to seal them.
+    NoKeys,
+    /// Its personal values can't be sealed.
+    Unsealed(SealError),
+    /// The erasure is recorded, but the key store can't be written. The keys are out of use, and the
+    /// next start destroys them.
+    KeysNotDestroyed {
+        /// Why.
+        cause: String,
+    },
+}
+
+impl From<SealError> for SubmitError {
+    fn from(error: SealError) -> Self {
+        Self::Unsealed(error)
+    }
 }
 
 impl fmt::Display for SubmitError {
@@ -192,6 +209,16 @@ impl fmt::Display for SubmitError {
                 f,
                 "the submission is recorded, but its answer can't be read back: {error}"
             ),
+            Self::NoKeys => write!(
+                f,
+                "the server runs without keys and takes no personal values: nothing was recorded"
+            ),
+            Self::Unsealed(error) => write!(f, "{error}: nothing was recorded"),
+            Self::KeysNotDestroyed { cause } => write!(
+                f,
+                "the erasure is recorded and the keys are out of use, but they can't be destroyed \
+                 ({cause}): the next start of the server does it"
+            ),
         }
     }
 }
@@ -231,6 +258,17 @@ pub enum OpenError {
     },
     /// A thread could not be started.
     Thread(io::Error),
+    /// The key store can't be read or written.
+    Keys(KeyError),
+    /// The log holds values that are sealed under keys which the key store never had.
+    MissingKeys {
+        /// How many.
+        values: u64,
+        /// Position of the first.
+        position: u64,
+    },
+    /// The record of disclosures can't be opened.
+    Disclosures(io::Error),
 }
 
 impl fmt::Display for OpenError {
@@ -261,6 +299,16 @@ impl fmt::Display for OpenError {
                  events are missing: keep a copy of the data folder and restore it from a backup"
             ),
             Self::Thread(error) => write!(f, "a thread can't be started: {error}"),
+            Self::Keys(error) => write!(f, "{error}"),
+            Self::MissingKeys { values, position } => write!(
+                f,
+                "the log holds {values} personal values, from position {position} on, whose keys this \
+                 key store never had: start with --keys and the folder that has them, or, if they \
+                 are lost, once with --accept-missing-keys, to go on without those values"
+            ),
+            Self::Disclosures(error) => {
+                write!(f, "the record of disclosures can't be opened: {error}")
+            }
         }
     }
 }
@@ -270,6 +318,12 @@ impl std::error::Error for OpenError {}
 impl From<ReadError> for OpenError {
     fn from(error: ReadError) -> Self {
         Self::Read(error)
+    }
+}
+
+impl From<KeyError> for OpenError {
+    fn from(error: KeyError) -> Self {
+        Self::Keys(error)
     }
 }
 

@@ -1,12 +1,12 @@
-//! The keeper: one thread that now and then records the high-water mark of the log and writes a
-//! snapshot of the views. Neither holds up the writer.
+//! The keeper: one thread that now and then records the high-water mark of the log, repeats in the key
+//! store whose the keys are, and writes a snapshot of the views. Neither holds up the writer.
 
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::{Shared, recovery};
+use super::{Shared, keys, recovery};
 
 /// How often the keeper looks.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -29,10 +29,30 @@ pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
             Ok(()) => marked = head,
             Err(error) => tracing::warn!(%error, "the high-water mark was not recorded"),
         }
+        record_keys(shared);
         let since = head.saturating_sub(shared.snapshot_position.load(Ordering::Relaxed));
         if since >= RECORDS_MIN.max(head / SHARE_MIN) {
             write_snapshot(shared);
         }
+    }
+}
+
+/// Repeats in the key store what the records so far say of keys.
+pub(super) fn record_keys(shared: &Shared) {
+    let Some(persons) = &shared.persons else {
+        return;
+    };
+    // What lies before this position was sealed before now, so that the keyring knows of it.
+    let position = shared.views().position();
+    let recorded = match keys::mark(shared.log.as_ref(), position) {
+        Ok(mark) => persons
+            .keyring
+            .record(mark)
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = recorded {
+        tracing::warn!(%error, "the key store was not told how far the log has come");
     }
 }
 

@@ -19,8 +19,11 @@ mod channel;
 pub mod check;
 mod clock;
 mod committer;
+mod disclosures;
+mod erasure;
 mod error;
 mod keeper;
+mod keys;
 mod rebuild;
 mod recovery;
 pub mod restore;
@@ -28,26 +31,32 @@ pub mod salvage;
 mod stored;
 mod writer;
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use uuid::Uuid;
 
 use crate::domain::Authority;
 use crate::log::Log;
+use crate::seal::Keyring;
 use crate::view::{SnapshotFile, Views};
 use crate::wire::edtf::Day;
 use crate::wire::limits::{QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX};
 use crate::wire::moment::Moment;
-use crate::wire::v1::SubmitEventsResponse;
+use crate::wire::v1::{Disclosure, SubmitEventsResponse};
 use crate::wire::validate::Submission;
 
 use batch::{Known, Verdict};
 use channel::Reply;
 pub use channel::{Answer, Channel};
 pub use clock::{Clock, today};
+pub use erasure::ErasurePolicy;
 pub use error::{OpenError, RebuildError, SubmitError};
+use keys::OpenPersons;
+pub use keys::Persons;
 pub use rebuild::Rebuilt;
 use writer::{Desk, Job, Work};
 
@@ -84,6 +93,9 @@ struct Shared {
     head: watch::Sender<u64>,
     snapshot: Option<SnapshotFile>,
     snapshot_position: AtomicU64,
+    /// Keys and disclosures; none where the ledger takes no personal values and opens none.
+    persons: Option<OpenPersons>,
+    erasure: ErasurePolicy,
     /// True once the ledger stops: a rebuild that is under way is given up.
     stopping: AtomicBool,
 }
@@ -96,10 +108,11 @@ impl Ledger {
     /// A log that can't be read, that is shorter than its snapshot, or that ends in the middle of a
     /// submission.
     pub fn open(log: Arc<dyn Log>, snapshot: Option<SnapshotFile>) -> Result<Self, OpenError> {
-        Self::open_by(Clock::wall(), log, snapshot)
+        Self::open_by(Clock::wall(), log, snapshot, None)
     }
 
-    /// The same by another clock than that on the wall.
+    /// The same by another clock than that on the wall, and with what it needs to take personal values
+    /// and to disclose them. Without, a submission that holds any is refused.
     ///
     /// # Errors
     /// As [`Ledger::open`].
@@ -107,7 +120,15 @@ impl Ledger {
         clock: Clock,
         log: Arc<dyn Log>,
         snapshot: Option<SnapshotFile>,
+        persons: Option<Persons>,
     ) -> Result<Self, OpenError> {
+        let erasure = persons
+            .as_ref()
+            .map(|persons| persons.erasure)
+            .unwrap_or_default();
+        let persons = persons
+            .map(|persons| persons.open(log.as_ref()))
+            .transpose()?;
         let recovered = recovery::recover(log.as_ref(), snapshot.as_ref())?;
         let (head, _) = watch::channel(recovered.views.position());
         let started_at = clock.now();
@@ -118,6 +139,8 @@ impl Ledger {
             head,
             snapshot,
             snapshot_position: AtomicU64::new(recovered.snapshot_position),
+            persons,
+            erasure,
             stopping: AtomicBool::new(false),
         });
         let (queue, work) = mpsc::channel(QUEUE_SUBMISSIONS_MAX);
@@ -159,10 +182,11 @@ impl Ledger {
     /// See [`SubmitError`]; in each case but an unknown outcome nothing of it is recorded.
     pub async fn try_submit(
         &self,
-        submission: Submission,
+        mut submission: Submission,
         recorder: Recorder,
     ) -> Result<SubmitEventsResponse, SubmitError> {
         let queue = self.queue()?;
+        self.seal(&mut submission).await?;
         let room = Arc::clone(&self.queue_bytes)
             .try_acquire_many_owned(units_of(&submission))
             .map_err(|_| SubmitError::QueueFull)?;
@@ -199,6 +223,49 @@ impl Ledger {
     /// lies before it is durable and in the views.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.shared.head.subscribe()
+    }
+
+    /// The keys of subjects; none where the ledger runs without.
+    pub fn keyring(&self) -> Option<&Keyring> {
+        self.shared.persons.as_ref().map(|persons| &persons.keyring)
+    }
+
+    /// Records a disclosure, durably, and returns its number. Only then may it be sent. Blocks.
+    ///
+    /// # Errors
+    /// It can't be recorded; nothing may be sent.
+    pub fn record_disclosure(&self, disclosure: Disclosure) -> io::Result<u64> {
+        self.persons()?.disclosures.record(disclosure)
+    }
+
+    /// Disclosures from a place on, at most so many, of one subject or of all, and the place to go on
+    /// from where there may be more. Blocks.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn disclosures(
+        &self,
+        from: u64,
+        subject: Option<Uuid>,
+        count: usize,
+    ) -> io::Result<(Vec<Disclosure>, Option<u64>)> {
+        self.persons()?.disclosures.list(from, subject, count)
+    }
+
+    fn persons(&self) -> io::Result<&OpenPersons> {
+        let persons = self.shared.persons.as_ref();
+        persons.ok_or_else(|| io::Error::other("the server runs without keys"))
+    }
+
+    /// Seals the personal values of a submission, on the task of who submits it.
+    async fn seal(&self, submission: &mut Submission) -> Result<(), SubmitError> {
+        match self.keyring() {
+            Some(keyring) if submission.holds_personal() => Ok(keyring.seal(submission).await?),
+            None if submission.holds_personal() || erasure::is_in(submission) => {
+                Err(SubmitError::NoKeys)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Why writing has ended, if it has.
@@ -258,6 +325,10 @@ impl Ledger {
             }
         }
         keeper::write_snapshot(&self.shared);
+        keeper::record_keys(&self.shared);
+        if let Some(keyring) = self.keyring() {
+            keyring.close();
+        }
         if let Err(error) = self.shared.log.close() {
             tracing::error!(%error, "the log was not closed in good order");
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use uuid::Uuid;
 
 use super::batch::{Batch, Finished, Ground, UnderWay, Verdict};
 use super::channel::Reply;
@@ -37,6 +38,8 @@ pub(super) struct Pending {
     pub(super) verdict: Verdict,
     /// Whether it was judged by what is durable alone, and not by what commits were to bring.
     pub(super) by_durable: bool,
+    /// Whether it erases anybody's data.
+    pub(super) erases: bool,
     pub(super) room: OwnedSemaphorePermit,
 }
 
@@ -75,6 +78,8 @@ pub(super) struct Taken {
     pub(super) first_position: u64,
     pub(super) blocks: Vec<RecordBlock>,
     pub(super) under_way: Arc<UnderWay>,
+    /// Subjects whose data it erases.
+    pub(super) erased: Vec<Uuid>,
     pub(super) pending: Vec<Pending>,
 }
 
@@ -141,15 +146,17 @@ impl Desk {
             under_way: under_way.as_deref(),
         };
         let Open { batch, pending } = open.get_or_insert_with(|| Open {
-            batch: Batch::new(ground, shared.clock.now()),
+            batch: Batch::new(ground, shared.clock.now(), shared.erasure),
             pending: Vec::new(),
         });
         let by_durable = ground.under_way.is_none() && !batch.holds_records();
+        let erased_before = batch.erased_count();
         let verdict = batch.judge(ground, submission, &recorder);
         pending.push(Pending {
             reply,
             verdict,
             by_durable,
+            erases: batch.erased_count() > erased_before,
             room,
         });
         if batch.is_full() {
@@ -197,6 +204,7 @@ impl Desk {
             first_position,
             blocks,
             under_way,
+            erased,
         } = batch.finish();
         let under_way = Arc::new(under_way);
         state.busy = true;
@@ -210,6 +218,7 @@ impl Desk {
             first_position,
             blocks,
             under_way,
+            erased,
             pending,
         })
     }
@@ -280,6 +289,7 @@ impl Open {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::ErasurePolicy;
     use crate::view::Views;
     use crate::wire::moment::Moment;
 
@@ -291,7 +301,7 @@ mod tests {
         };
         let desk = Desk::default();
         desk.lock().open = Some(Open {
-            batch: Batch::new(ground, Moment::default()),
+            batch: Batch::new(ground, Moment::default(), ErasurePolicy::default()),
             pending: Vec::new(),
         });
         desk

@@ -88,7 +88,7 @@ fn removal(position: u64, record: Record, standing: Option<Uuid>) -> Removal {
 }
 
 /// The record at a position. Its block is kept, since the next record is often in it too.
-fn record_at(
+pub(super) fn record_at(
     log: &dyn Log,
     position: u64,
     kept: &mut Option<RecordBlock>,

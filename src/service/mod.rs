@@ -29,6 +29,7 @@ mod history;
 mod mask;
 mod monitor;
 mod oversize;
+mod personal;
 mod replay;
 mod status;
 mod stream;
@@ -68,6 +69,7 @@ use self::guard::Guarded;
 use self::mask::LargeDistricts;
 use self::monitor::Monitor;
 use self::oversize::Explained;
+use self::personal::Personal;
 use self::tls::Tls;
 pub use self::tls::{TlsError, TlsFiles};
 use crate::access::Access;
@@ -82,6 +84,7 @@ use crate::wire::v1::admin_service_server::AdminServiceServer;
 use crate::wire::v1::audit_service_server::AuditServiceServer;
 use crate::wire::v1::case_service_server::CaseServiceServer;
 use crate::wire::v1::monitor_service_server::MonitorServiceServer;
+use crate::wire::v1::personal_service_server::PersonalServiceServer;
 
 /// The most bytes of metadata of a request.
 const METADATA_BYTES_MAX: u32 = 16 * 1024;
@@ -475,11 +478,15 @@ async fn services(
     let admin = Admin {
         shared: Arc::clone(shared),
     };
+    let personal = Personal {
+        shared: Arc::clone(shared),
+    };
     let limit = REQUEST_MESSAGE_BYTES_MAX;
     let cases = CaseServiceServer::new(cases).max_decoding_message_size(limit);
     let monitor = MonitorServiceServer::new(monitor).max_decoding_message_size(limit);
     let audit = AuditServiceServer::new(audit).max_decoding_message_size(limit);
     let admin = AdminServiceServer::new(admin).max_decoding_message_size(limit);
+    let personal = PersonalServiceServer::new(personal).max_decoding_message_size(limit);
     let doors = Doors {
         access: shared.access.as_ref(),
         arrivals,
@@ -488,6 +495,7 @@ async fn services(
         .add_service(doors.before(Explained(monitor)))
         .add_service(doors.before(Explained(audit)))
         .add_service(doors.before(Explained(admin)))
+        .add_service(doors.before(Explained(personal)))
         .add_service(doors.before(health_service))
         .add_service(doors.before(reflection().build_v1().map_err(broken)?))
         .add_service(doors.before(reflection().build_v1alpha().map_err(broken)?));
@@ -511,11 +519,12 @@ impl Doors<'_> {
 }
 
 /// The names of the services under which their health is asked for, apart from the server's own.
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     CASE_SERVICE,
     <MonitorServiceServer<Monitor> as NamedService>::NAME,
     <AuditServiceServer<Audit> as NamedService>::NAME,
     <AdminServiceServer<Admin> as NamedService>::NAME,
+    <PersonalServiceServer<Personal> as NamedService>::NAME,
 ];
 const CASE_SERVICE: &str = <CaseServiceServer<Cases> as NamedService>::NAME;
 

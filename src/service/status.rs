@@ -19,6 +19,7 @@ use crate::access::table::role_name;
 use crate::domain::{Rejection, RejectionKind};
 use crate::ledger::{OpenError, RebuildError, SubmitError};
 use crate::log::ReadError;
+use crate::seal::SealError;
 use crate::wire::v1::{self, CaseStatus, Role};
 use crate::wire::validate::{Invalid, TOO_LARGE, Violation};
 
@@ -166,6 +167,38 @@ impl Failure {
     pub(super) fn internal(cause: impl ToString) -> Self {
         let message = "the server failed; its log tells why".to_owned();
         Self::new(Code::Internal, "INTERNAL", message).caused_by(cause)
+    }
+
+    /// The server runs without keys.
+    pub(super) fn no_keys() -> Self {
+        let message = "the server runs without keys: it neither takes nor opens personal values";
+        Self::new(Code::FailedPrecondition, NO_KEYS, message.to_owned())
+    }
+
+    /// The key store can't be read.
+    pub(super) fn keys_unavailable(cause: impl ToString) -> Self {
+        let message = "the server's key store can't be read; its log tells why".to_owned();
+        Self::new(Code::Unavailable, "KEYS_UNAVAILABLE", message).caused_by(cause)
+    }
+
+    /// The record of disclosures can't be written or read, so that nothing is disclosed.
+    pub(super) fn disclosures_unavailable(cause: impl ToString) -> Self {
+        let message = "the record of disclosures can't be used, and nothing is disclosed without it; \
+                       the server's log tells why";
+        Self::new(
+            Code::Unavailable,
+            "DISCLOSURES_UNAVAILABLE",
+            message.to_owned(),
+        )
+        .caused_by(cause)
+    }
+
+    /// A sealed value that was changed, or does not stand where it was sealed for.
+    pub(super) fn sealed_value_damaged(position: u64) -> Self {
+        let message = format!(
+            "a sealed value of the record at position {position} was changed, or belongs elsewhere"
+        );
+        Self::new(Code::DataLoss, "SEALED_VALUE_DAMAGED", message).with("position", position)
     }
 
     /// The status of a call, with its error details.
@@ -344,6 +377,22 @@ impl From<SubmitError> for Failure {
             )
             .caused_by(cause),
             SubmitError::Unreadable(error) => error.into(),
+            SubmitError::NoKeys => Self::new(Code::FailedPrecondition, NO_KEYS, message),
+            SubmitError::Unsealed(SealError::Erased { subject }) => {
+                Self::new(Code::FailedPrecondition, "SUBJECT_ERASED", message)
+                    .with("subject_id", subject)
+            }
+            SubmitError::Unsealed(SealError::Unavailable { cause }) => Self::new(
+                Code::Unavailable,
+                "KEYS_UNAVAILABLE",
+                KEYS_UNAVAILABLE.to_owned(),
+            )
+            .caused_by(cause),
+            SubmitError::KeysNotDestroyed { cause } => {
+                let told = "the erasure is recorded and the keys are out of use; they are destroyed \
+                            at the next start of the server, since its key store can't be written";
+                Self::new(Code::Unavailable, "KEYS_NOT_DESTROYED", told.to_owned()).caused_by(cause)
+            }
         }
     }
 }
@@ -417,6 +466,9 @@ const WRITING_ENDED: &str = "the server does not write any more, reads go on: no
                              submission is recorded; send it again after a restart";
 const OUTCOME_UNKNOWN: &str = "writing failed: the submission may or may not be recorded; send it \
                                again under the same request_id after a restart";
+const NO_KEYS: &str = "NO_KEYS";
+const KEYS_UNAVAILABLE: &str = "the server's key store can't be used: nothing of the submission is \
+                                recorded; its log tells why";
 const LOG_DAMAGED: &str = "LOG_DAMAGED";
 const PUSH_BACK: Code = Code::ResourceExhausted;
 /// After how long to try a full queue again: the writer empties it several times in it.

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Length of an encoded event, in bytes: 16 KiB. Payloads hold codes and references alone, so that
-/// a larger one is a mistake.
+/// Length of an encoded event with its personal values, in bytes: 16 KiB. Payloads hold codes and
+/// references alone.
 pub const EVENT_BYTES_MAX: usize = 16 * 1024;
 /// Length of an encoded record, in bytes: 64 KiB, the event with what the service adds.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
@@ -15,8 +15,18 @@ pub const SUBMISSION_CASES_MAX: usize = 16;
 /// Length of an encoded submission, in bytes: 256 KiB. A commit must stay far under a segment of
 /// the log.
 pub const SUBMISSION_BYTES_MAX: usize = 256 * 1024;
-/// Length of one personal value, in bytes: 8 KiB. Until sealing exists, none is accepted.
+/// Length of one encoded personal value, in bytes: 8 KiB.
 pub const PERSONAL_VALUE_BYTES_MAX: usize = 8 * 1024;
+/// Number of personal values of one event.
+pub const EVENT_PERSONAL_VALUES_MAX: usize = 64;
+/// Number of personal values of one submission, over all its events: sealing makes each longer.
+pub const SUBMISSION_PERSONAL_VALUES_MAX: usize = 500;
+/// Length of the name of a personal value's field, in bytes; it has at least one.
+pub const PERSONAL_FIELD_BYTES_MAX: usize = 64;
+/// Number of parts of a name; it has at least one.
+pub const NAME_PARTS_MAX: usize = 32;
+/// Number of cases whose personal values are asked for at once.
+pub const PERSONAL_CASES_MAX: usize = 100;
 /// Length of a request message, in bytes: 4 MiB.
 pub const REQUEST_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Number of fields of a request message, those of the messages in it included: far more than the

@@ -14,7 +14,7 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use prost_types::Timestamp;
 
 use super::moment::Moment;
-use super::v1::{Credibility, Event, EventType, Record, event::Payload};
+use super::v1::{Credibility, Event, EventType, Record, SealedPersonal, event::Payload};
 
 /// What the fold needs of a record.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +138,41 @@ impl<'a> RecordOutline<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// What of a record concerns keys, read without looking at the rest.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KeysOutline {
+    /// What the event is; unspecified for a type that this version does not know.
+    pub event_type: EventType,
+    /// The sealed values.
+    pub sealed: Vec<SealedPersonal>,
+}
+
+impl KeysOutline {
+    /// The outline of an encoded record.
+    ///
+    /// # Errors
+    /// [`NotARecord`].
+    pub fn read(bytes: &[u8]) -> Result<Self, NotARecord> {
+        let mut outline = Self::default();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (tag, wire_type) = decode_key(&mut rest)?;
+            match (tag, wire_type) {
+                (3, WireType::Varint) => {
+                    outline.event_type = enumeration(decode_varint(&mut rest)?);
+                }
+                (14, WireType::LengthDelimited) => {
+                    outline
+                        .sealed
+                        .push(SealedPersonal::decode(delimited(&mut rest)?)?);
+                }
+                _ => skip_field(wire_type, tag, &mut rest, DecodeContext::default())?,
+            }
+        }
+        Ok(outline)
     }
 }
 

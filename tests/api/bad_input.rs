@@ -303,7 +303,7 @@ async fn a_personal_value_is_nowhere_in_what_a_refused_event_leaves_behind() {
         "personal",
         &refused,
         Code::InvalidArgument,
-        "PERSONAL_DATA_NOT_ACCEPTED",
+        "INVALID_FIELDS",
     );
     // Something good after it, so that all that was to be written is.
     client

@@ -133,6 +133,8 @@ async fn bytes_that_are_no_request_of_this_version_are_refused_and_nothing_is_re
         "AuditService/ReplayEvents",
         "AdminService/GetServerStatus",
         "AdminService/RebuildViews",
+        "PersonalService/GetPersonal",
+        "PersonalService/ListDisclosures",
     ] {
         let method = format!("casetrail.v1.{method}");
         let bytes = field(900, MARKER.as_bytes()).into();

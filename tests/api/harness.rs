@@ -9,8 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Weak};
 
 use casetrail::domain::AlertThresholds;
-use casetrail::ledger::{Clock, Ledger};
+use casetrail::ledger::{Clock, ErasurePolicy, Ledger, Persons};
 use casetrail::log::{DataFolder, Log, SledLog, SledOptions};
+use casetrail::seal::{KeyStore, MASTER_KEY_FILE, MasterKeySource};
 use casetrail::service::{self, PeerLimits};
 use casetrail::view::SnapshotFile;
 use casetrail::wire::v1::{
@@ -160,6 +161,7 @@ impl Server {
     /// The same by another clock, with these thresholds of alerts.
     pub async fn start_by(clock: Clock, folder: &Path, thresholds: AlertThresholds) -> Self {
         let folder = Arc::new(DataFolder::open(folder).unwrap());
+        let persons = persons(folder.path(), &folder.path().join("keys"));
         let snapshot = SnapshotFile::in_folder(folder.views_path());
         let options = SledOptions {
             cache_bytes: 8 * 1024 * 1024,
@@ -167,7 +169,7 @@ impl Server {
         };
         let used = Arc::downgrade(&folder);
         let log = SledLog::open(folder, options).unwrap();
-        let ledger = Ledger::open_by(clock, Arc::new(log), Some(snapshot)).unwrap();
+        let ledger = Ledger::open_by(clock, Arc::new(log), Some(snapshot), Some(persons)).unwrap();
         Self::serve(ledger, used, PeerLimits::default(), thresholds).await
     }
 
@@ -224,6 +226,21 @@ impl Server {
         while self.folder.strong_count() > 0 {
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Keys in a folder, and disclosures in that of the data.
+pub fn persons(data: &Path, keys: &Path) -> Persons {
+    let master = MasterKeySource::File(keys.join(MASTER_KEY_FILE));
+    Persons {
+        store: KeyStore::open(keys, &master).unwrap(),
+        disclosures: data.join("disclosures"),
+        accept_missing_keys: false,
+        // So that every event can be recorded by one person on one day.
+        erasure: ErasurePolicy {
+            holding_days: 0,
+            second_person: false,
+        },
     }
 }
 

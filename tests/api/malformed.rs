@@ -298,31 +298,91 @@ pub fn oversize() -> Vec<Bad> {
         events,
     };
     let alleged = |_| event(E::DetentionAlleged);
-    let personal = Bad {
-        reason: "PERSONAL_DATA_NOT_ACCEPTED",
-        ..Bad::invalid(
-            "a personal value",
-            opening_event(|it| it.personal.push(personal_value())),
-            &["changes[0].events[0].personal"],
-        )
+    type Spoil = fn(&mut v1::PersonalValue);
+    let personal = |name: &'static str, spoil: Spoil, paths: &'static [&'static str]| {
+        let request = opening_event(|it| {
+            let mut value = personal_value();
+            value.field = "note".to_owned();
+            spoil(&mut value);
+            it.personal.push(value);
+        });
+        Bad::invalid(name, request, paths)
     };
-    let large_personal = Bad {
+    let coordinates = |value: &mut v1::PersonalValue| {
+        let point = v1::Coordinates {
+            latitude: 90.5,
+            longitude: f64::NAN,
+            radius_metres: -1.0,
+            method: MARKER.to_owned(),
+        };
+        value.value = Some(v1::personal_value::Value::Coordinates(point));
+    };
+    let misplaced = Bad {
         reason: "PERSONAL_DATA_NOT_ACCEPTED",
         ..Bad::invalid(
-            "a personal value in a malformed event",
-            opening_event(|it| {
-                it.personal.push(personal_value());
-                it.occurred = MARKER.to_owned();
-            }),
-            &[
-                "changes[0].events[0].personal",
-                "changes[0].events[0].occurred",
-            ],
+            "a personal value in a replacement",
+            {
+                let mut event = event(E::EventCorrected);
+                if let Some(Payload::EventCorrected(correction)) = &mut event.payload
+                    && let Some(replacement) = &mut correction.replacement
+                {
+                    replacement.personal.push(personal_value());
+                }
+                submission_of(vec![event])
+            },
+            &["changes[0].events[0].event_corrected.replacement.personal"],
         )
     };
     vec![
-        personal,
-        large_personal,
+        misplaced,
+        personal(
+            "a personal value that names nobody and no field",
+            |it| {
+                it.subject_id = MARKER.to_owned();
+                it.field = MARKER.to_owned();
+                it.personal_class = 77;
+                it.value = None;
+            },
+            &[
+                "changes[0].events[0].personal[0].subject_id",
+                "changes[0].events[0].personal[0].personal_class",
+                "changes[0].events[0].personal[0].field",
+                "changes[0].events[0].personal[0].value",
+            ],
+        ),
+        personal(
+            "coordinates that are none",
+            coordinates,
+            &[
+                "changes[0].events[0].personal[0].coordinates.latitude",
+                "changes[0].events[0].personal[0].coordinates.longitude",
+                "changes[0].events[0].personal[0].coordinates.radius_metres",
+            ],
+        ),
+        personal(
+            "an empty name",
+            |it| it.value = Some(v1::personal_value::Value::Name(v1::PersonName::default())),
+            &["changes[0].events[0].personal[0].name.parts"],
+        ),
+        Bad::too_large(
+            "a personal value too large",
+            opening_event(|it| {
+                let mut value = personal_value();
+                let text = MARKER.repeat(limits::PERSONAL_VALUE_BYTES_MAX / MARKER.len());
+                value.value = Some(v1::personal_value::Value::Text(text));
+                it.personal.push(value);
+            }),
+            "changes[0].events[0].personal[0]",
+        ),
+        Bad::too_large(
+            "too many personal values",
+            opening_event(|it| {
+                let mut value = personal_value();
+                value.field = "note".to_owned();
+                it.personal = vec![value; limits::EVENT_PERSONAL_VALUES_MAX + 1];
+            }),
+            "changes[0].events[0].personal",
+        ),
         Bad::too_large(
             "an event too large",
             submission_of(vec![padded(limits::EVENT_BYTES_MAX)]),

@@ -430,6 +430,9 @@ pub fn supporting_kinds_and_ties() -> Vec<v1::SubmitEventsRequest> {
         ],
         &[E::ReferralOffered, E::ReferralRejected],
         &[E::ReferralOffered, E::ReferralRevoked],
+        &[E::ErasureRequested, E::ErasureExecuted],
+        &[E::ErasureRequested, E::ErasureRefused],
+        &[E::DataDisclosed],
     ] {
         let begun = fresh_uuid().to_string();
         for (index, event) in events.iter().enumerate() {
@@ -467,6 +470,12 @@ fn name(payload: &mut Payload, begun: &str, other: &str) {
         Payload::ReferralCompleted(p) => (&mut p.referral_event_id, begun),
         Payload::ReferralRevoked(p) => (&mut p.referral_event_id, begun),
         Payload::ConsentWithdrawn(p) => (&mut p.consent_event_id, begun),
+        Payload::ErasureRequested(p) => (&mut p.subject_id, other),
+        Payload::ErasureExecuted(p) => {
+            other.clone_into(&mut p.subject_id);
+            (&mut p.request_event_id, begun)
+        }
+        Payload::ErasureRefused(p) => (&mut p.request_event_id, begun),
         Payload::AccessGranted(p) => (&mut p.request_event_id, begun),
         Payload::AccessDenied(p) => (&mut p.request_event_id, begun),
         Payload::FollowUpRescheduled(p) => (&mut p.follow_up_event_id, begun),

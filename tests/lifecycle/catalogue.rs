@@ -238,7 +238,7 @@ pub static LIFECYCLES: [&Lifecycle; 8] = [
 ];
 
 /// The events that every kind has, as far as they are built.
-pub const COMMON: [EventType; 31] = [
+pub const COMMON: [EventType; 35] = [
     EventType::CaseClosed,
     EventType::CaseReopened,
     EventType::VerificationChanged,
@@ -270,6 +270,10 @@ pub const COMMON: [EventType; 31] = [
     EventType::FollowUpCancelled,
     EventType::CaseCovered,
     EventType::CaseUncovered,
+    EventType::ErasureRequested,
+    EventType::ErasureExecuted,
+    EventType::ErasureRefused,
+    EventType::DataDisclosed,
 ];
 
 /// A row, read.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use casetrail::view::Views;
 use casetrail::wire::v1::{
-    EventType, Record, ReplayEventsRequest, SubmitEventsResponse, replay_events_response::Item,
+    DisclosurePurpose, EventType, GetPersonalRequest, Record, ReplayEventsRequest,
+    SubmitEventsResponse, personal_value::Value, replay_events_response::Item,
 };
 use prost::Message;
 
 use super::disk::Image;
-use super::load::{Submitted, submit};
+use super::load::{Submitted, as_stored, submit};
 use crate::support::server::{Client, Ended, Server, content, serve};
 use crate::support::{submission_of, valid_event};
 
@@ -133,6 +134,7 @@ async fn check_served(server: &Server, expected: &Expected) -> Result<(), Fault>
         ));
     }
     send_again(&client, expected, &stored).await?;
+    open_personal(&client, &records).await?;
     // And it goes on.
     let request = submission_of(vec![valid_event(EventType::DetentionAlleged)]);
     match submit(&client, request)
@@ -238,7 +240,8 @@ fn check_submission(
     });
     let stored = records
         .iter()
-        .map(|record| (record.case_id.as_str(), record.event.as_ref().unwrap()));
+        .map(|record| (record.case_id.as_str(), record.event.clone().unwrap()));
+    let events = events.map(|(case_id, event)| (case_id, as_stored(event)));
     if !events.eq(stored) {
         return wrong(format!(
             "{} holds other events than submitted",
@@ -260,6 +263,47 @@ fn positions_of(answer: &SubmitEventsResponse) -> Vec<u64> {
     results
         .flat_map(|result| result.positions.clone())
         .collect()
+}
+
+/// Every personal value that is there opens, and is the one that came with its event.
+async fn open_personal(client: &Client, records: &[Record]) -> Result<(), Fault> {
+    let sealed = records.iter().filter(|record| !record.sealed.is_empty());
+    let mut cases: Vec<String> = sealed.clone().map(|it| it.case_id.clone()).collect();
+    cases.sort();
+    cases.dedup();
+    let mut opened = 0;
+    for case_ids in cases.chunks(100) {
+        let mut request = GetPersonalRequest {
+            case_ids: case_ids.to_vec(),
+            purpose: DisclosurePurpose::Audit.into(),
+            page_size: 1_000,
+            ..GetPersonalRequest::default()
+        };
+        loop {
+            let page = client.personal().get_personal(request.clone()).await;
+            let page = page
+                .map_err(|status| Fault::Wrong(format!("personal values: {status}")))?
+                .into_inner();
+            for entry in &page.entries {
+                let value = entry.value.as_ref().and_then(|value| value.value.as_ref());
+                if !matches!(value, Some(Value::Text(text)) if *text == entry.event_id) {
+                    return wrong(format!("another value came with {}", entry.event_id));
+                }
+            }
+            opened += page.entries.len();
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+    let expected = sealed.count();
+    if opened != expected {
+        return Err(Fault::Lost(format!(
+            "{opened} of {expected} personal values open"
+        )));
+    }
+    Ok(())
 }
 
 /// A few that are there are sent again: they are known, and answered as before.

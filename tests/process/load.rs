@@ -5,14 +5,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use casetrail::wire::v1::{
-    CaseChange, EventType as E, SubmitEventsRequest, SubmitEventsResponse, SubmitStreamRequest,
-    case_change::Expected, submit_stream_response::Outcome,
+    self, CaseChange, EventType as E, SubmitEventsRequest, SubmitEventsResponse,
+    SubmitStreamRequest, case_change::Expected, submit_stream_response::Outcome,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
+use uuid::Uuid;
 
 use crate::support::server::Client;
 use crate::support::{fresh_uuid, submission_of, valid_event};
@@ -245,6 +246,24 @@ impl Load {
     }
 }
 
+/// A personal value that names its event, so that it can be told whether it came back.
+fn personal(event_id: &str, subject: Uuid) -> v1::PersonalValue {
+    v1::PersonalValue {
+        subject_id: subject.to_string(),
+        personal_class: v1::PersonalClass::Narrative.into(),
+        field: "account".to_owned(),
+        value: Some(v1::personal_value::Value::Text(event_id.to_owned())),
+    }
+}
+
+/// The event as it is stored: without its personal values.
+pub fn as_stored(event: &v1::Event) -> v1::Event {
+    v1::Event {
+        personal: Vec::new(),
+        ..event.clone()
+    }
+}
+
 /// What may become of a submission while servers come and go: no answer, or none any more.
 fn may_happen(status: &Status) -> bool {
     use std::error::Error as _;
@@ -348,7 +367,17 @@ impl Author {
         let count = least + self.chance.below(most - least + 1);
         let event = |_| {
             let index = self.chance.below(FOLLOWERS.len() as u64) as usize;
-            valid_event(FOLLOWERS[index])
+            let mut event = valid_event(FOLLOWERS[index]);
+            // About a person who is new, or about one of a few who are not.
+            match self.chance.below(4) {
+                0 => event.personal = vec![personal(&event.event_id, fresh_uuid())],
+                1 => {
+                    let known = Uuid::from_u128(1 + u128::from(self.chance.below(20)));
+                    event.personal = vec![personal(&event.event_id, known)];
+                }
+                _ => {}
+            }
+            event
         };
         (0..count).map(event).collect()
     }

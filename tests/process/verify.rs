@@ -8,7 +8,7 @@ use casetrail::wire::v1::{
 };
 use prost::Message;
 
-use super::load::Submitted;
+use super::load::{Submitted, as_stored};
 use crate::support::server::Client;
 
 /// All records of a server, read by a replay.
@@ -133,7 +133,8 @@ fn verify_submission(records: &[Record], first: usize, size: usize, submitted: &
     assert_eq!(events.len(), size);
     for (record, (case_id, event)) in records[first..].iter().zip(events) {
         assert_eq!(&record.case_id, case_id);
-        assert_eq!(record.event.as_ref(), Some(event));
+        assert_eq!(record.event, Some(as_stored(event)));
+        assert_eq!(record.sealed.len(), event.personal.len());
     }
     let Some(answer) = &submitted.answer else {
         return;

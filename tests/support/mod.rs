@@ -282,6 +282,24 @@ pub fn valid_payload(event_type: Type) -> Payload {
             agreement_case_id: id(),
             clause_reference: reference("clause"),
         }),
+        Type::ErasureRequested => Payload::ErasureRequested(v1::ErasureRequested {
+            subject_id: id(),
+            ground: v1::ErasureGround::SubjectRequest.into(),
+            ..Default::default()
+        }),
+        Type::ErasureExecuted => Payload::ErasureExecuted(v1::ErasureExecuted {
+            request_event_id: id(),
+            subject_id: id(),
+            executed_by: String::new(),
+        }),
+        Type::ErasureRefused => Payload::ErasureRefused(v1::ErasureRefused {
+            request_event_id: id(),
+            reason: v1::ErasureRefusalReason::FateUnknown.into(),
+        }),
+        Type::DataDisclosed => Payload::DataDisclosed(v1::DataDisclosed {
+            recipient: reference("organisation"),
+            classes: vec![v1::PersonalClass::Identity.into()],
+        }),
         Type::DetentionAlleged => Payload::DetentionAlleged(v1::DetentionAlleged {
             category: v1::LegalCategory::Unknown.into(),
             place: place(),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use casetrail::wire::v1::{
     GetServerStatusRequest, GetServerStatusResponse, admin_service_client::AdminServiceClient,
     audit_service_client::AuditServiceClient, case_service_client::CaseServiceClient,
-    monitor_service_client::MonitorServiceClient,
+    monitor_service_client::MonitorServiceClient, personal_service_client::PersonalServiceClient,
 };
 use tonic::transport::Channel;
 
@@ -58,6 +58,7 @@ fn clean(command: &mut Command) {
         "CASETRAIL_ORGANISATION",
         "CASETRAIL_OUTBOX",
         "CASETRAIL_LOG",
+        "CASETRAIL_MASTER_KEY",
         "RUST_LOG",
     ] {
         command.env_remove(name);
@@ -270,6 +271,10 @@ impl Client {
 
     pub fn admin(&self) -> AdminServiceClient<Channel> {
         AdminServiceClient::new(self.0.clone())
+    }
+
+    pub fn personal(&self) -> PersonalServiceClient<Channel> {
+        PersonalServiceClient::new(self.0.clone())
     }
 
     /// How the server stands, with the digest of its views.

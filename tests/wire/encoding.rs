@@ -42,6 +42,14 @@ fn record() -> v1::Record {
             contested: true,
             ..Default::default()
         }),
+        sealed: vec![v1::SealedPersonal {
+            subject_id: "018e0b5c-7a40-7cc1-8f00-0123456789ad".to_owned(),
+            key_id: 9,
+            values: vec![v1::SealedValue {
+                personal_class: v1::PersonalClass::Health.into(),
+                sealed: Bytes::from_static(&[3; 72]),
+            }],
+        }],
     }
 }
 
@@ -329,6 +337,7 @@ fn the_descriptors_hold_all_services() {
         "MonitorService",
         "AuditService",
         "AdminService",
+        "PersonalService",
     ] {
         assert!(services.iter().any(|name| name == service), "{service}");
     }

@@ -1,7 +1,9 @@
 //! The outline that the fold reads from the bytes of a record is that of the decoded record.
 
-use casetrail::wire::outline::RecordOutline;
-use casetrail::wire::v1::{CaseKind, Event, EventType, Record, Standing};
+use casetrail::wire::outline::{KeysOutline, RecordOutline};
+use casetrail::wire::v1::{
+    CaseKind, Event, EventType, Record, SealedPersonal, SealedValue, Standing,
+};
 use casetrail::wire::{event_type, moment::Moment};
 use proptest::prelude::*;
 use prost::Message;
@@ -29,6 +31,21 @@ fn record(event_type: EventType) -> Record {
         event: Some(valid_event(event_type)),
         previous_standing: Some(standing.clone()),
         standing: Some(standing),
+        sealed: vec![SealedPersonal {
+            subject_id: fresh_uuid().to_string(),
+            key_id: 0xfedc_ba98_7654_3210,
+            values: vec![SealedValue::default()],
+        }],
+    }
+}
+
+#[test]
+fn what_concerns_keys_is_what_decoding_the_record_gives() {
+    for event_type in event_type::ALL {
+        let record = record(*event_type);
+        let outline = KeysOutline::read(&record.encode_to_vec()).unwrap();
+        assert_eq!(outline.event_type, *event_type);
+        assert_eq!(outline.sealed, record.sealed);
     }
 }
 

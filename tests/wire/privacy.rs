@@ -52,24 +52,51 @@ fn personal_values() -> Vec<v1::PersonalValue> {
 }
 
 #[test]
-fn personal_values_are_refused_and_nothing_of_them_is_told() {
+fn malformed_personal_values_are_refused_and_nothing_of_them_is_told() {
     let mut event = valid_event(Type::Escaped);
     event.personal = personal_values();
     let invalid = check_event(event.clone()).unwrap_err();
-    assert_eq!(invalid.reason, validate::PERSONAL_DATA_NOT_ACCEPTED);
-    assert_eq!(invalid.violations[0].field, "changes[0].events[0].personal");
-    assert!(
-        invalid.violations[0]
-            .description
-            .contains("4 personal values"),
-        "{invalid}"
-    );
+    assert_eq!(invalid.reason, validate::INVALID_FIELDS);
+    // Each names nobody and no field.
+    assert_eq!(invalid.violations.len(), 4 * 2);
+    let fields: Vec<_> = invalid
+        .violations
+        .iter()
+        .map(|it| it.field.as_str())
+        .collect();
+    assert_eq!(fields[0], "changes[0].events[0].personal[0].subject_id");
+    assert_eq!(fields[1], "changes[0].events[0].personal[0].field");
     assert!(!format!("{invalid} {invalid:?}").contains("Ivanka"));
 
     event.occurred.clear();
     let invalid = check_event(event).unwrap_err();
-    assert_eq!(invalid.reason, validate::PERSONAL_DATA_NOT_ACCEPTED);
-    assert_eq!(invalid.violations.len(), 2);
+    assert_eq!(invalid.violations.len(), 4 * 2 + 1);
+    assert!(!format!("{invalid} {invalid:?}").contains("Ivanka"));
+}
+
+#[test]
+fn personal_values_are_taken_out_of_the_event_and_their_debug_shows_nothing() {
+    let mut event = valid_event(Type::Escaped);
+    event.personal = personal_values();
+    for value in &mut event.personal {
+        value.subject_id = "018E0B5C-7a40-7cc1-8f00-0123456789ab".to_owned();
+        value.field = "note".to_owned();
+    }
+    let without = v1::Event {
+        personal: vec![],
+        ..event.clone()
+    };
+    let mut request = submission_of(vec![event]);
+    let submission = check(request.clone()).unwrap();
+    assert!(submission.holds_personal());
+    assert!(!format!("{submission:?} {submission:#?}").contains("Ivanka"));
+    let checked = &submission.changes[0].events[0];
+    assert_eq!(checked.event(), &without);
+    // Before it is sealed, the digest says nothing of personal values.
+    request.changes[0].events = vec![without];
+    let plain = check(request).unwrap();
+    assert!(!plain.holds_personal());
+    assert_eq!(plain.digest, submission.digest);
 }
 
 #[test]

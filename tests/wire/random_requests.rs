@@ -226,7 +226,7 @@ fn sent(submission: Submission) -> v1::SubmitEventsRequest {
                 events: change
                     .events
                     .into_iter()
-                    .map(|event| event.into_event())
+                    .map(|event| event.into_stored().0)
                     .collect(),
             })
             .collect(),

@@ -9,7 +9,7 @@ use super::load::{Load, Mode, Tally};
 use super::space::space;
 use super::story::Plot;
 use super::target::{Target, TargetArguments, fresh_folder};
-use super::template::{RECORD_BYTES, Shape};
+use super::template::{PersonalShape, RECORD_BYTES, Shape};
 use super::{RoundArguments, TimeArguments, disk, latencies};
 use crate::cli::failure::Failure;
 
@@ -24,6 +24,8 @@ Examples:
   casetrail bench commit --clients 1 --in-flight 1 --compare disk --rounds 5
   casetrail bench commit --clients 4 --in-flight 64 --compare nothing --rounds 5
   casetrail bench commit --mode stream --clients 4 --in-flight 256 --seconds 10
+  casetrail bench commit --personal 2 --rounds 3
+  casetrail bench commit --personal 2 --subjects 1000
   casetrail bench commit --mode stream --events 64 --folder /var/lib --json
   casetrail bench commit --server http://127.0.0.1:7611")]
 pub(super) struct CommitArguments {
@@ -39,6 +41,12 @@ pub(super) struct CommitArguments {
     /// Number of events of a case
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     case_events: u64,
+    /// Number of personal values of each event, texts of 200 bytes, which the server seals
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=5))]
+    personal: u8,
+    /// Number of subjects whom personal values are about, over all cases; without it, one for each case
+    #[arg(long, value_name = "N", requires = "personal", value_parser = clap::value_parser!(u64).range(1..))]
+    subjects: Option<u64>,
     /// How submissions are sent
     #[arg(long, value_name = "MODE", default_value = "unary")]
     mode: Mode,
@@ -143,6 +151,10 @@ async fn load(
         plot: Plot::Usual,
         stream_items: arguments.mode == Mode::Stream,
         padding: Shape::padding(arguments.events),
+        personal: PersonalShape {
+            values: usize::from(arguments.personal),
+            subjects: arguments.subjects,
+        },
     };
     let (clients, in_flight) = (arguments.clients, arguments.in_flight);
     let mut load = Load::connect(&target.url, arguments.mode, clients, in_flight, shape).await?;
@@ -170,6 +182,7 @@ fn told(arguments: &CommitArguments, tally: &Tally) -> Figures {
     figures.count("clients", arguments.clients.into());
     figures.count("in_flight_per_client", arguments.in_flight.into());
     figures.count("events_per_submission", arguments.events);
+    figures.count("personal_values_per_event", arguments.personal.into());
     let events = tally.recorded.saturating_mul(arguments.events);
     figures.rate("events_per_s", events, tally.elapsed);
     figures.rate("submissions_per_s", tally.recorded, tally.elapsed);

@@ -8,7 +8,7 @@ use super::figures::Figures;
 use super::load::{Budget, Load, Mode};
 use super::story::Plot;
 use super::target::Target;
-use super::template::Shape;
+use super::template::{PersonalShape, Shape};
 use crate::cli::failure::Failure;
 use crate::wire::v1::{GetServerStatusRequest, GetServerStatusResponse};
 
@@ -48,6 +48,7 @@ pub(super) async fn fill(target: &Target, history: HistoryArguments) -> Result<F
         plot: Plot::Usual,
         stream_items: true,
         padding: Shape::padding(events),
+        personal: PersonalShape::default(),
     };
     let mut load = Load::connect(&target.url, Mode::Stream, 2, 16, shape).await?;
     let submissions = history.events.div_ceil(events);

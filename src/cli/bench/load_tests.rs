@@ -18,6 +18,7 @@ use tonic_prost::ProstCodec;
 
 use super::*;
 use crate::cli::bench::story::Plot;
+use crate::cli::bench::template::PersonalShape;
 use crate::wire::v1::submit_stream_response::Outcome;
 use crate::wire::v1::{
     Refusal, SubmitEventsRequest, SubmitEventsResponse, SubmitStreamRequest, SubmitStreamResponse,
@@ -118,6 +119,7 @@ async fn tally(mode: Mode) -> Tally {
         plot: Plot::Usual,
         stream_items: mode == Mode::Stream,
         padding: 0,
+        personal: PersonalShape::default(),
     };
     let server = format!("http://{}", serve().await);
     let mut load = Load::connect(&server, mode, 2, 5, shape).await.unwrap();

@@ -12,7 +12,7 @@ use super::fill::{HistoryArguments, fill, status};
 use super::load::{Load, Mode};
 use super::story::Plot;
 use super::target::{Target, fresh_folder};
-use super::template::Shape;
+use super::template::{PersonalShape, Shape};
 use super::{RoundArguments, TimeArguments, usage};
 use crate::cli::failure::Failure;
 use crate::wire::v1::{GetCaseRequest, ListCasesRequest};
@@ -174,6 +174,7 @@ async fn load_and_kill(target: &mut Target, duration: Duration) -> Result<u64, F
         plot: Plot::Usual,
         stream_items: true,
         padding: Shape::padding(1),
+        personal: PersonalShape::default(),
     };
     let mut load = Load::connect(&target.url, Mode::Stream, 2, 64, shape).await?;
     let loading = tokio::spawn(async move { load.run(duration + LONGER).await.map(|_| ()) });

@@ -14,7 +14,10 @@ use super::caller::framed;
 use super::story::{Plot, event};
 use crate::wire::limits::{SUBMISSION_CASES_MAX, SUBMISSION_EVENTS_MAX};
 use crate::wire::v1::case_change::Expected;
-use crate::wire::v1::{CaseChange, SubmitEventsRequest, SubmitStreamRequest};
+use crate::wire::v1::personal_value::Value;
+use crate::wire::v1::{
+    CaseChange, PersonalClass, PersonalValue, SubmitEventsRequest, SubmitStreamRequest,
+};
 
 /// Length of the text of a UUID.
 const UUID_BYTES: usize = 36;
@@ -44,12 +47,25 @@ pub(super) struct Shape {
     pub(super) stream_items: bool,
     /// How many bytes the reference of an event's source is longer than need be.
     pub(super) padding: usize,
+    /// The personal values of each event.
+    pub(super) personal: PersonalShape,
+}
+
+/// The personal values that come with events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PersonalShape {
+    /// How many come with each event; each is a text of 200 bytes.
+    pub(super) values: usize,
+    /// Number of the subjects whom they are about, over all cases. None: one for each case.
+    pub(super) subjects: Option<u64>,
 }
 
 /// The submissions of a load.
 #[derive(Debug)]
 pub(super) struct Templates {
     by_place: Vec<Template>,
+    /// Number of subjects; none for one a case.
+    subjects: Option<u64>,
 }
 
 /// One encoded submission, and where its identifiers stand in it.
@@ -58,12 +74,22 @@ struct Template {
     bytes: Vec<u8>,
     /// The digits of the request_id.
     request: usize,
-    /// The digits of each case_id, and whether the case is a new one.
-    cases: Vec<(usize, bool)>,
+    cases: Vec<TemplateCase>,
     /// The digits of each event_id.
     events: Vec<usize>,
     /// The submission that follows in the same story, by its place among the templates.
     next: usize,
+}
+
+/// Where a case's identifiers stand in a submission.
+#[derive(Debug)]
+struct TemplateCase {
+    /// The digits of the case_id.
+    at: usize,
+    /// Whether the case is a new one.
+    is_new: bool,
+    /// The digits of the subject of its personal values.
+    subjects: Vec<usize>,
 }
 
 /// Sends submissions one after the other: each goes on with the case of the one before, or opens
@@ -124,7 +150,10 @@ impl Templates {
             });
             by_place.push(Template::new(shape, &run, place, next));
         }
-        Self { by_place }
+        Self {
+            by_place,
+            subjects: shape.personal.subjects,
+        }
     }
 
     /// The next submission of a lane.
@@ -138,9 +167,17 @@ impl Templates {
         let mut bytes = BytesMut::from(template.bytes.as_slice());
         let request = lane.digits(lane.requests);
         put(&mut bytes, template.request, request);
-        for (at, is_new) in &template.cases {
-            lane.cases += u64::from(*is_new);
-            put(&mut bytes, *at, lane.digits(lane.cases));
+        for case in &template.cases {
+            lane.cases += u64::from(case.is_new);
+            let own = lane.digits(lane.cases);
+            put(&mut bytes, case.at, own);
+            let subject = match self.subjects {
+                Some(subjects) => digits(scramble((lane.cases + lane.number) % subjects.max(1))),
+                None => own,
+            };
+            for at in &case.subjects {
+                put(&mut bytes, *at, subject);
+            }
         }
         for at in &template.events {
             put(&mut bytes, *at, lane.digits(lane.events));
@@ -223,6 +260,7 @@ enum Kind {
     Request,
     Case,
     Event,
+    Subject,
 }
 
 impl Run {
@@ -241,6 +279,7 @@ impl Run {
             Kind::Request => 1,
             Kind::Case => 2,
             Kind::Event => 3,
+            Kind::Subject => 4,
         };
         let number = u64::try_from(number).unwrap_or_default();
         Uuid::from_u64_pair(self.0, (0b10 << 62) | (kind << 48) | number).to_string()
@@ -271,6 +310,8 @@ impl Template {
             }
             let mut event = event(shape.plot, place, shape.padding);
             event.event_id = run.marker(Kind::Event, events);
+            let subject = run.marker(Kind::Subject, cases.len());
+            event.personal = personal(shape.personal.values, &subject);
             if let Some(change) = request.changes.last_mut() {
                 change.events.push(event);
             }
@@ -288,7 +329,11 @@ impl Template {
         Self {
             request: at(Kind::Request, 0),
             cases: cases
-                .map(|(number, is_new)| (at(Kind::Case, number), is_new))
+                .map(|(number, is_new)| TemplateCase {
+                    at: at(Kind::Case, number),
+                    is_new,
+                    subjects: all_digits_at(&bytes, &run.marker(Kind::Subject, number)),
+                })
                 .collect(),
             events: (0..events).map(|number| at(Kind::Event, number)).collect(),
             next,
@@ -302,6 +347,37 @@ fn digits_at(bytes: &[u8], marker: &str) -> usize {
     memmem::find(bytes, marker.as_bytes())
         .map_or(usize::MAX - UUID_BYTES, |at| at + UUID_BYTES - DIGITS)
 }
+
+/// Where the digits of an identifier stand that stands anywhere, or nowhere.
+fn all_digits_at(bytes: &[u8], marker: &str) -> Vec<usize> {
+    memmem::find_iter(bytes, marker.as_bytes())
+        .map(|at| at + UUID_BYTES - DIGITS)
+        .collect()
+}
+
+/// So many personal values about a subject, of one class after the other.
+fn personal(count: usize, subject: &str) -> Vec<PersonalValue> {
+    const CLASSES: [PersonalClass; 6] = [
+        PersonalClass::Identity,
+        PersonalClass::Narrative,
+        PersonalClass::Health,
+        PersonalClass::Wishes,
+        PersonalClass::Place,
+        PersonalClass::Identifiers,
+    ];
+    let classes = CLASSES.iter().cycle().take(count);
+    classes
+        .map(|class| PersonalValue {
+            subject_id: subject.to_owned(),
+            personal_class: (*class).into(),
+            field: "note".to_owned(),
+            value: Some(Value::Text("a".repeat(PERSONAL_VALUE_BYTES))),
+        })
+        .collect()
+}
+
+/// Length of the text of a personal value, in bytes.
+const PERSONAL_VALUE_BYTES: usize = 200;
 
 #[cfg(test)]
 #[path = "template_tests.rs"]

@@ -15,6 +15,7 @@ fn shape(events: u64, case_events: u64, plot: Plot, stream_items: bool) -> Shape
         plot,
         stream_items,
         padding: Shape::padding(events),
+        personal: PersonalShape::default(),
     }
 }
 

@@ -15,7 +15,7 @@ use super::load::{Budget, Load, Mode, Tally};
 use super::raw;
 use super::story::Plot;
 use super::target::{Target, TargetArguments};
-use super::template::Shape;
+use super::template::{PersonalShape, Shape};
 use super::{RoundArguments, TimeArguments};
 use crate::cli::failure::Failure;
 
@@ -94,6 +94,7 @@ async fn measure(
         plot: Plot::Changes,
         stream_items: false,
         padding: Shape::padding(1),
+        personal: PersonalShape::default(),
     };
     let mut load = Load::connect(&target.url, Mode::Unary, 1, IN_FLIGHT, shape).await?;
     let first = status(target).await?.head;

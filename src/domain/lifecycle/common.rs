@@ -8,7 +8,7 @@ const fn row(event: E, must: &'static str, basis: &'static str) -> Row {
     rule(event, Allowed::Any, Outcome::Stays, must, basis)
 }
 
-pub(super) static TABLE: [Row; 31] = [
+pub(super) static TABLE: [Row; 35] = [
     row(E::CaseClosed, "reason", "an open case only"),
     row(
         E::CaseReopened,
@@ -120,4 +120,20 @@ pub(super) static TABLE: [Row; 31] = [
         "agreement, clause",
         "under the clause by CaseCovered",
     ),
+    row(
+        E::ErasureRequested,
+        "subject, ground",
+        "not requested here already",
+    ),
+    row(
+        E::ErasureExecuted,
+        "request, subject",
+        "a request that is open, after its holding time, by a second person",
+    ),
+    row(
+        E::ErasureRefused,
+        "request, reason",
+        "a request that is open",
+    ),
+    row(E::DataDisclosed, "recipient, classes", "practice"),
 ];

@@ -2,8 +2,9 @@
 
 use uuid::Uuid;
 
+use crate::seal;
 use crate::wire::event_type;
-use crate::wire::v1::{EventType, Record, event::Payload};
+use crate::wire::v1::{EventType, Record, SealedPersonal, event::Payload};
 
 /// SHA-256 has so many bytes.
 const DIGEST_BYTES: usize = 32;
@@ -48,6 +49,9 @@ pub(super) fn faults(record: &Record) -> Vec<&'static str> {
     if record.standing.is_none() {
         faults.push("it does not say how its case stands");
     }
+    if !record.sealed.iter().all(is_sealed) {
+        faults.push("its sealed values are not what sealing makes");
+    }
     // An event that this version does not know has no payload here, and a type without a name.
     let payload = record
         .event
@@ -74,6 +78,13 @@ pub(super) fn holds_personal_values(record: &Record) -> bool {
     };
     let mut told = [Some(event), replacement].into_iter().flatten();
     told.any(|event| !event.personal.is_empty())
+}
+
+/// Whether sealed values can be what they say.
+fn is_sealed(sealed: &SealedPersonal) -> bool {
+    let mut values = sealed.values.iter();
+    uuid(&sealed.subject_id).is_some()
+        && values.all(|value| value.personal_class != 0 && seal::is_sealed_length(&value.sealed))
 }
 
 fn uuid(text: &str) -> Option<Uuid> {

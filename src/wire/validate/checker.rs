@@ -119,15 +119,15 @@ impl Checker {
         self.violation(field, description);
     }
 
-    /// Personal values are refused until they can be sealed; nothing of them is repeated.
+    /// Personal values where none belong; nothing of them is repeated.
     pub(super) fn no_personal_values(&mut self, field: &str, values: &[v1::PersonalValue]) {
         if !values.is_empty() {
             self.personal = true;
             self.violation(
                 field,
                 format!(
-                    "holds {} personal values, which are not accepted until this server can seal \
-                     them; send the event without them. Nothing of them is stored",
+                    "holds {} personal values, which are not taken here: send them with the \
+                     correction itself, in its own field personal. Nothing of them is stored",
                     values.len()
                 ),
             );
@@ -146,6 +146,39 @@ impl Checker {
                 None
             }
         }
+    }
+
+    /// A list of UUIDs, each once.
+    pub(super) fn identifiers(
+        &mut self,
+        field: &'static str,
+        texts: &mut [String],
+        count_min: usize,
+        count_max: usize,
+    ) -> Vec<Uuid> {
+        let count = texts.len();
+        if !(count_min..=count_max).contains(&count) {
+            self.violation(
+                field,
+                format!("are {count}; give {count_min} to {count_max}"),
+            );
+            return Vec::new();
+        }
+        let mut seen = HashSet::new();
+        let mut identifiers = Vec::with_capacity(count);
+        for (index, text) in texts.iter_mut().enumerate() {
+            let element = Segment::Element(field, index);
+            if let Some(uuid) = self.at(element, |checker| checker.identifier("", text)) {
+                if !seen.insert(uuid) {
+                    self.violation(
+                        format_args!("{field}[{index}]"),
+                        "stands in the list already; give each once",
+                    );
+                }
+                identifiers.push(uuid);
+            }
+        }
+        identifiers
     }
 
     pub(super) fn reference(&mut self, field: impl fmt::Display, text: &str) {
@@ -281,6 +314,13 @@ impl Checker {
                 field,
                 format!("is {number}; give 1 to {}", limits::HOUSEHOLD_MEMBERS_MAX),
             );
+        }
+    }
+
+    /// A field that only the server writes.
+    pub(super) fn by_server(&mut self, field: &str, is_left_out: bool) {
+        if !is_left_out {
+            self.violation(field, "is written by the server; leave it out");
         }
     }
 

@@ -6,11 +6,14 @@ use prost::Message;
 use uuid::Uuid;
 
 use super::checker::Segment;
-use super::{Checker, Expected, ValidEvent, payload};
+use super::{Checker, Expected, Personal, ValidEvent, payload};
 use crate::wire::{
     edtf::OccurredDays,
     event_type,
-    limits::{EVENT_BYTES_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_CASES_MAX, SUBMISSION_EVENTS_MAX},
+    limits::{
+        EVENT_BYTES_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_CASES_MAX, SUBMISSION_EVENTS_MAX,
+        SUBMISSION_PERSONAL_VALUES_MAX,
+    },
     v1::{self, case_change},
 };
 
@@ -33,6 +36,7 @@ pub(super) struct CheckedChange {
 
 /// What checking an event has found.
 pub(super) struct EventFacts {
+    personal: Vec<Personal>,
     event_id: Uuid,
     event_type: v1::EventType,
     credibility: v1::Credibility,
@@ -49,6 +53,7 @@ struct Account {
 impl EventFacts {
     pub(super) fn of(self, event: v1::Event) -> ValidEvent {
         let Self {
+            personal,
             event_id,
             event_type,
             credibility,
@@ -56,6 +61,8 @@ impl EventFacts {
         } = self;
         ValidEvent {
             event,
+            personal,
+            sealed: Vec::new(),
             event_id,
             event_type,
             credibility,
@@ -89,6 +96,16 @@ impl Checker {
             self.too_large(
                 "changes",
                 format!("hold {events} events; send at most {SUBMISSION_EVENTS_MAX}"),
+            );
+        }
+        let events = request.changes.iter().flat_map(|change| &change.events);
+        let values: usize = events.map(|event| event.personal.len()).sum();
+        if values > SUBMISSION_PERSONAL_VALUES_MAX {
+            self.too_large(
+                "changes",
+                format!(
+                    "hold {values} personal values; send at most {SUBMISSION_PERSONAL_VALUES_MAX}"
+                ),
             );
         }
         if cases == 0 {
@@ -162,7 +179,6 @@ impl Checker {
         event: &mut v1::Event,
         seen: &mut Seen,
     ) -> Option<EventFacts> {
-        self.no_personal_values("personal", &event.personal);
         let bytes = event.encoded_len();
         if bytes > EVENT_BYTES_MAX {
             // The empty name stands for the event itself.
@@ -172,6 +188,7 @@ impl Checker {
             );
             return None;
         }
+        let personal = self.personal(std::mem::take(&mut event.personal));
         let event_id = self.event_id(place, event, seen);
         if !event.causation_id.is_empty() {
             self.identifier("causation_id", &mut event.causation_id);
@@ -195,6 +212,7 @@ impl Checker {
             payload::check(checker, case_id, payload);
         });
         Some(EventFacts {
+            personal,
             event_id: event_id?,
             event_type,
             credibility: credibility?,

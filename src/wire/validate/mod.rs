@@ -21,15 +21,20 @@ use super::{
 
 mod as_of;
 mod checker;
+mod disclosure;
 mod envelope;
 mod filter;
 mod marks;
 mod page;
 mod pair;
 mod payload;
+mod personal;
 
 pub use as_of::{AsOf, KnownAt, Month, as_of, day, months};
 use checker::{Checker, Segment};
+pub use disclosure::{
+    DisclosureQuery, PersonalPlace, PersonalQuery, disclosure_query, personal_query,
+};
 use envelope::Seen;
 pub use filter::{CaseFilter, ReplayFilter, alert_rules, case_filter, replay_filter};
 pub use page::{PageScope, page_size, page_token};
@@ -38,7 +43,7 @@ pub use page::{PageScope, page_size, page_token};
 pub const INVALID_FIELDS: &str = "INVALID_FIELDS";
 /// Reason of a refusal: more events, cases or bytes than the limits allow.
 pub const TOO_LARGE: &str = "TOO_LARGE";
-/// Reason of a refusal: personal values, while there is no sealing.
+/// Reason of a refusal: personal values where none can be taken.
 pub const PERSONAL_DATA_NOT_ACCEPTED: &str = "PERSONAL_DATA_NOT_ACCEPTED";
 
 /// A submission that is well formed.
@@ -76,11 +81,14 @@ pub enum Expected {
     Version(u64),
 }
 
-/// An event that is well formed: every must-field is there and within its range, every identifier
-/// in it is a hyphenated UUID in lower case, and it holds no personal value.
+/// An event that is well formed: every must-field is there and within its range, and every identifier
+/// in it is a hyphenated UUID in lower case. Its personal values are taken out of it and stand beside,
+/// plain until they are sealed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidEvent {
     event: v1::Event,
+    personal: Vec<Personal>,
+    sealed: Vec<v1::SealedPersonal>,
     event_id: Uuid,
     event_type: v1::EventType,
     credibility: v1::Credibility,
@@ -93,9 +101,26 @@ impl ValidEvent {
         &self.event
     }
 
-    /// The event as it is to be stored.
-    pub fn into_event(self) -> v1::Event {
-        self.event
+    /// The event as it is to be stored, and the sealed values that are to be stored beside it.
+    pub fn into_stored(self) -> (v1::Event, Vec<v1::SealedPersonal>) {
+        (self.event, self.sealed)
+    }
+
+    /// Lets the server write what only it knows into the payload.
+    pub fn complete(&mut self, write: impl FnOnce(&mut v1::event::Payload)) {
+        if let Some(payload) = &mut self.event.payload {
+            write(payload);
+        }
+    }
+
+    /// Takes the personal values out, in the order in which they came, to seal them.
+    pub fn take_personal(&mut self) -> Vec<Personal> {
+        std::mem::take(&mut self.personal)
+    }
+
+    /// Puts sealed values beside the event.
+    pub fn add_sealed(&mut self, sealed: v1::SealedPersonal) {
+        self.sealed.push(sealed);
     }
 
     /// Identifier of the event.
@@ -116,6 +141,31 @@ impl ValidEvent {
     /// The days on which it can have happened.
     pub fn days(&self) -> OccurredDays {
         self.days
+    }
+}
+
+/// A personal value that is well formed.
+#[derive(Clone, PartialEq)]
+pub struct Personal {
+    /// Whom it is about.
+    pub subject: Uuid,
+    /// Its class; never unspecified.
+    pub class: v1::PersonalClass,
+    /// The value, without its subject and class.
+    pub value: v1::PersonalValue,
+}
+
+impl fmt::Debug for Personal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Personal(withheld)")
+    }
+}
+
+impl Submission {
+    /// Whether it holds personal values that are not sealed.
+    pub fn holds_personal(&self) -> bool {
+        let mut events = self.changes.iter().flat_map(|change| &change.events);
+        events.any(|event| !event.personal.is_empty())
     }
 }
 
@@ -172,7 +222,8 @@ impl std::error::Error for Invalid {}
 ///
 /// The digest tells a repeated submission from another one under the same request_id. It is the
 /// SHA-256 of the protobuf encoding of the request after normalisation, with `request_id` empty
-/// and `expected.any` left out (it means the same as none): fields in ascending order of their
+/// and `expected.any` left out (it means the same as none), and without personal values, which it
+/// covers only once they are sealed (`crate::seal`): fields in ascending order of their
 /// numbers, those with the default value of their type left out where the field has no presence of
 /// its own, repeated scalars packed. The messages hold no map, so that this encoding is unique. A
 /// later version that knows more fields computes the same digest for the same request.

@@ -136,6 +136,27 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
             other_case(c, "agreement_case_id", case_id, &mut p.agreement_case_id);
             c.reference("clause_reference", &p.clause_reference);
         }
+        Payload::ErasureRequested(p) => {
+            c.identifier("subject_id", &mut p.subject_id);
+            c.choice("ground", p.ground, v1::ErasureGround::as_str_name);
+            c.by_server("requested_by", p.requested_by.is_empty());
+            c.by_server("not_before", p.not_before.is_empty());
+            c.by_server("second_person", !p.second_person);
+        }
+        Payload::ErasureExecuted(p) => {
+            c.identifier("request_event_id", &mut p.request_event_id);
+            c.identifier("subject_id", &mut p.subject_id);
+            c.by_server("executed_by", p.executed_by.is_empty());
+        }
+        Payload::ErasureRefused(p) => {
+            c.identifier("request_event_id", &mut p.request_event_id);
+            let name = v1::ErasureRefusalReason::as_str_name;
+            c.choice("reason", p.reason, name);
+        }
+        Payload::DataDisclosed(p) => {
+            c.reference("recipient", &p.recipient);
+            c.choices("classes", &p.classes, v1::PersonalClass::as_str_name);
+        }
         Payload::CaseUncovered(p) => {
             other_case(c, "agreement_case_id", case_id, &mut p.agreement_case_id);
             c.reference("clause_reference", &p.clause_reference);

@@ -208,7 +208,7 @@ impl World {
         );
         let issuer = Issuer::new(ISSUER.to_owned(), AUDIENCE.to_owned(), names, keys).unwrap();
 
-        let ledger = Arc::new(Ledger::open_by(clock, Arc::new(MemoryLog::new()), None).unwrap());
+        let ledger = Arc::new(Ledger::open_by(clock, Arc::new(MemoryLog::new()), None, None).unwrap());
         let access = Arc::new(Access::new(
             &ledger,
             Some(issuer),

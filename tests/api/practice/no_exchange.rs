@@ -197,6 +197,8 @@ fn name(payload: &mut Payload, other: &str, their_event: &str, agreement: &str) 
         Payload::ReferralAccepted(p) => (&mut p.referral_event_id, their_event),
         Payload::FollowUpCompleted(p) => (&mut p.follow_up_event_id, their_event),
         Payload::AccessGranted(p) => (&mut p.request_event_id, their_event),
+        Payload::ErasureExecuted(p) => (&mut p.request_event_id, their_event),
+        Payload::ErasureRefused(p) => (&mut p.request_event_id, their_event),
         _ => return,
     };
     by.clone_into(named);

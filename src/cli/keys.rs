@@ -1,0 +1,109 @@
+//! `casetrail keys`: looks after the keys of a server that is stopped.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::failure::Failure;
+use super::output::Output;
+use crate::seal::{self, KeyStore, MASTER_KEY_FILE, MasterKeySource};
+
+/// What to do with keys.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The keys of persons are wrapped under the master key. `rotate` wraps them all under another one and
+overwrites the old wrappings; the log is not touched, and what was sealed stays readable. Without
+--new-master-key the file master.key in the folder gets a new key. It can be interrupted at any point,
+and done again.
+
+Examples:
+  casetrail keys rotate --keys /var/lib/casetrail/keys
+  casetrail keys rotate --keys /srv/keys --master-key file:/run/keys/old --new-master-key file:/run/keys/new
+  casetrail keys check --keys /srv/keys --master-key command:/usr/local/bin/master-key")]
+pub(super) struct KeysArguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Wrap all keys under another master key
+    Rotate(RotateArguments),
+    /// Tell whether the master key is the right one, and of how many persons there are keys
+    Check(StoreArguments),
+}
+
+/// Which keys.
+#[derive(Debug, Args)]
+struct StoreArguments {
+    /// Folder of the keys, as `serve` was told
+    #[arg(long, value_name = "DIR")]
+    keys: PathBuf,
+    /// Where the master key comes from: file:PATH, env:NAME or command:LINE. Unless given, it is the
+    /// file master.key in the folder of the keys
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        env = "CASETRAIL_MASTER_KEY",
+        hide_env_values = true
+    )]
+    master_key: Option<MasterKeySource>,
+}
+
+#[derive(Debug, Args)]
+struct RotateArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    /// Where the new master key comes from
+    #[arg(long, value_name = "SOURCE")]
+    new_master_key: Option<MasterKeySource>,
+}
+
+impl StoreArguments {
+    fn master_key(&self) -> MasterKeySource {
+        let own = || MasterKeySource::File(self.keys.join(MASTER_KEY_FILE));
+        self.master_key.clone().unwrap_or_else(own)
+    }
+
+    /// # Errors
+    /// There is no store: one that doesn't exist is not made by looking for it.
+    fn refuse_missing(&self) -> Result<(), Failure> {
+        if self.keys.join(seal::STORE_FILE).exists() {
+            return Ok(());
+        }
+        Err(Failure::Failed(format!(
+            "there are no keys in {}",
+            self.keys.display()
+        )))
+    }
+}
+
+pub(super) fn run(arguments: &KeysArguments) -> Result<(), Failure> {
+    let mut output = Output::stdout();
+    match &arguments.command {
+        Command::Rotate(arguments) => {
+            let store = &arguments.store;
+            store.refuse_missing()?;
+            let to = arguments.new_master_key.as_ref();
+            if to.is_none() && store.master_key.is_some() {
+                return Err(Failure::Usage(
+                    "--new-master-key: needed where --master-key names a source of its own"
+                        .to_owned(),
+                ));
+            }
+            let keys = seal::rotate(&store.keys, &store.master_key(), to)
+                .map_err(|error| Failure::Failed(error.to_string()))?;
+            output.line(&format!("{keys} keys are wrapped under the new master key"))?;
+        }
+        Command::Check(store) => {
+            store.refuse_missing()?;
+            let opened = KeyStore::open(&store.keys, &store.master_key())
+                .map_err(|error| Failure::Failed(error.to_string()))?;
+            output.line(&format!(
+                "the master key is the right one; there are keys of {} persons",
+                opened.subjects()
+            ))?;
+        }
+    }
+    output.flush()
+}

@@ -1,0 +1,225 @@
+//! What sealing holds by itself, without a log.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use hmac::Mac;
+use tempfile::TempDir;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::key::SubjectKey;
+use super::slot::{Slot, State};
+use super::value::{self, Bond};
+use super::{KeyStore, Keyring, Mark, MasterKeySource, Unopened};
+use crate::wire::v1::{PersonalClass as Class, PersonalValue, personal_value::Value};
+
+fn text(text: &str) -> PersonalValue {
+    PersonalValue {
+        subject_id: String::new(),
+        personal_class: 0,
+        field: "note".to_owned(),
+        value: Some(Value::Text(text.to_owned())),
+    }
+}
+
+fn key(byte: u8) -> SubjectKey {
+    SubjectKey::new(7, Zeroizing::new([byte; 32]))
+}
+
+fn bond() -> Bond {
+    Bond {
+        case_id: Uuid::from_u128(1),
+        event_id: Uuid::from_u128(2),
+        subject: Uuid::from_u128(3),
+        class: Class::Health,
+        place: 4,
+    }
+}
+
+#[test]
+fn a_value_opens_only_where_it_was_sealed_for_and_unchanged() {
+    let key_of = key(1);
+    let cipher = key_of.cipher(Class::Health).unwrap();
+    let sealed = value::seal(cipher, &bond(), &text("as it is"), &mut key_of.marker()).unwrap();
+    assert!(value::is_sealed_length(&sealed));
+    assert!(value::open(cipher, &bond(), &sealed).unwrap() == text("as it is"));
+    let other = Uuid::from_u128(9);
+    for moved in [
+        Bond {
+            case_id: other,
+            ..bond()
+        },
+        Bond {
+            event_id: other,
+            ..bond()
+        },
+        Bond {
+            subject: other,
+            ..bond()
+        },
+        Bond {
+            class: Class::Identity,
+            ..bond()
+        },
+        Bond { place: 5, ..bond() },
+    ] {
+        assert!(value::open(cipher, &moved, &sealed).is_none(), "{moved:?}");
+    }
+    for at in 0..sealed.len() {
+        let mut changed = sealed.clone();
+        changed[at] ^= 1;
+        assert!(value::open(cipher, &bond(), &changed).is_none(), "{at}");
+        assert!(
+            value::open(cipher, &bond(), &sealed[..at]).is_none(),
+            "{at}"
+        );
+    }
+    for other in [
+        key(2).cipher(Class::Health).unwrap(),
+        key(1).cipher(Class::Identity).unwrap(),
+    ] {
+        assert!(value::open(other, &bond(), &sealed).is_none());
+    }
+    assert!(key_of.cipher(Class::Unspecified).is_none());
+}
+
+#[test]
+fn a_mark_tells_values_places_and_keys_apart_and_not_their_sealing() {
+    let mark = |key: &SubjectKey, bond: Bond, of: &str| {
+        let mut marker = key.marker();
+        let cipher = key.cipher(bond.class).unwrap();
+        value::seal(cipher, &bond, &text(of), &mut marker).unwrap();
+        marker.finalize().into_bytes()
+    };
+    let one = mark(&key(1), bond(), "one");
+    assert_eq!(one, mark(&key(1), bond(), "one"));
+    assert_ne!(one, mark(&key(1), bond(), "two"));
+    assert_ne!(one, mark(&key(2), bond(), "one"));
+    assert_ne!(one, mark(&key(1), Bond { place: 0, ..bond() }, "one"));
+}
+
+#[test]
+fn a_slot_whose_subject_is_torn_still_has_its_key_and_an_erased_one_has_none() {
+    let master = XChaCha20Poly1305::new(&[5; 32].into());
+    let key = Zeroizing::new([6; 32]);
+    let slot = Slot::spare(&master, 11, [7; 24], &key).unwrap();
+    let subject = Uuid::from_u128(12);
+    let bound = slot.bound_to(subject).encode();
+    assert_eq!(Slot::decode(&bound).unwrap().subject, subject);
+    assert_eq!(
+        Slot::decode(&bound).unwrap().key(&master),
+        Some(key.clone())
+    );
+    let mut torn = bound;
+    torn[20] ^= 1;
+    assert!(Slot::decode(&torn).is_none());
+    let salvaged = Slot::salvaged(&torn, &master).unwrap();
+    assert_eq!((salvaged.state, salvaged.key_id), (State::Spare, 11));
+    assert_eq!(salvaged.key(&master), Some(key.clone()));
+    // Under another name, or with another byte, the key does not unwrap.
+    for at in (8..16).chain(32..104) {
+        let mut torn = bound;
+        torn[at] ^= 1;
+        assert!(Slot::salvaged(&torn, &master).is_none(), "{at}");
+    }
+    let erased = Slot::erased(11, subject).encode();
+    assert_eq!(erased[32..], [0; 96]);
+    assert_eq!(Slot::decode(&erased).unwrap().key(&master), None);
+    assert!(Slot::salvaged(&erased, &master).is_none());
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn open(&self) -> KeyStore {
+        let master = MasterKeySource::File(self.0.path().join("master.key"));
+        KeyStore::open(self.0.path(), &master).unwrap()
+    }
+}
+
+#[test]
+fn a_mark_that_is_torn_leaves_the_one_before() {
+    let folder = Folder(TempDir::new().unwrap());
+    let mark = |position: u8| Mark {
+        position: position.into(),
+        anchor: [position; 32],
+    };
+    let mut store = folder.open();
+    for position in 1..=5 {
+        store.set_mark(mark(position)).unwrap();
+    }
+    drop(store);
+    assert_eq!(folder.open().mark(), mark(5));
+    let path = folder.0.path().join("subjects");
+    for (at, left) in [(512, 4), (1024, 5)] {
+        // The fifth is in the first place, the fourth in the second.
+        let whole = std::fs::read(&path).unwrap();
+        let mut torn = whole.clone();
+        torn[at + 20] ^= 1;
+        std::fs::write(&path, torn).unwrap();
+        assert_eq!(folder.open().mark(), mark(left));
+        std::fs::write(&path, whole).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_in_use_is_of_no_use_once_it_is_erased() {
+    let folder = Folder(TempDir::new().unwrap());
+    let keyring = Keyring::start(folder.open()).unwrap();
+    let (gone, stays) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let mut sealed = Vec::new();
+    for subject in [gone, stays] {
+        let mut submission = submission_about(subject);
+        keyring.seal(&mut submission).await.unwrap();
+        let change = submission.changes.remove(0);
+        let event = change.events.into_iter().next().unwrap();
+        let event_id = event.event_id();
+        sealed.push((change.case_id, event_id, event.into_stored().1.remove(0)));
+    }
+    let opened = |index: usize| {
+        let (case_id, event_id, sealed) = &sealed[index];
+        keyring
+            .open(*case_id, *event_id, sealed, 0)
+            .map(|value| value.value.clone())
+    };
+    let is = Ok(Some(Value::Text("as it is".to_owned())));
+    assert!(opened(0) == is && opened(1) == is);
+    keyring.erase(&[gone]).unwrap();
+    assert!(opened(0) == Err(Unopened::Erased));
+    assert!(opened(1) == is);
+    assert!(keyring.seal(&mut submission_about(gone)).await.is_err());
+    // A key by another name is not here.
+    let (case_id, event_id, mut other) = sealed[1].clone();
+    other.key_id ^= 1;
+    let unknown = keyring.open(case_id, event_id, &other, 0);
+    assert!(unknown == Err(Unopened::KeyNotHere));
+}
+
+fn submission_about(subject: Uuid) -> crate::wire::validate::Submission {
+    use crate::wire::v1::{self, event::Payload};
+    let mut personal = text("as it is");
+    personal.subject_id = subject.to_string();
+    personal.personal_class = Class::Health.into();
+    let event = v1::Event {
+        event_id: Uuid::from_u128(subject.as_u128() + 100).to_string(),
+        occurred: "2024-03-05".to_owned(),
+        source: Some(v1::Source {
+            reference: "visit-1".to_owned(),
+            connection: v1::SourceConnection::OwnStaff.into(),
+            reliability: v1::SourceReliability::HighlyReliable.into(),
+        }),
+        credibility: v1::Credibility::Confirmed.into(),
+        personal: vec![personal],
+        payload: Some(Payload::Escaped(v1::Escaped {})),
+        ..v1::Event::default()
+    };
+    let request = v1::SubmitEventsRequest {
+        request_id: Uuid::from_u128(subject.as_u128() + 200).to_string(),
+        changes: vec![v1::CaseChange {
+            case_id: Uuid::from_u128(subject.as_u128() + 300).to_string(),
+            expected: None,
+            events: vec![event],
+        }],
+    };
+    crate::wire::validate::submission(request, crate::wire::edtf::Day::MAX).unwrap()
+}

@@ -1,0 +1,140 @@
+//! One personal value, sealed and opened.
+//!
+//! What is sealed is the value's message without its subject and class, with its length before it and
+//! zeros behind it up to a multiple of 32 bytes, so that its length tells little. The associated data
+//! binds it to its case, event, subject, class and place: moved anywhere else it does not open. The
+//! stored bytes are the nonce, the sealed bytes and the tag.
+
+use std::cell::RefCell;
+
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::Mac;
+use prost::Message;
+use prost::encoding::{encode_varint, encoded_len_varint};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use uuid::Uuid;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::error::SealError;
+use super::key::Marker;
+use crate::wire::v1::{PersonalClass, PersonalValue};
+
+/// Sealed values are padded to a multiple of so many bytes.
+const PADDED_BYTES: usize = 32;
+pub(super) const NONCE_BYTES: usize = 24;
+pub(super) const TAG_BYTES: usize = 16;
+
+/// Where a value stands, which it is bound to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bond {
+    pub(super) case_id: Uuid,
+    pub(super) event_id: Uuid,
+    pub(super) subject: Uuid,
+    pub(super) class: PersonalClass,
+    /// Its place among the values of the event and the subject, from 0.
+    pub(super) place: u32,
+}
+
+impl Bond {
+    /// The associated data of the encryption.
+    fn encoded(&self) -> [u8; BOND_BYTES] {
+        let mut bytes = [0; BOND_BYTES];
+        let class = i32::from(self.class).to_be_bytes();
+        let place = self.place.to_be_bytes();
+        let parts: [&[u8]; 6] = [
+            b"casetrail value",
+            self.case_id.as_bytes(),
+            self.event_id.as_bytes(),
+            self.subject.as_bytes(),
+            &class,
+            &place,
+        ];
+        let places = bytes.iter_mut();
+        for (to, from) in places.zip(parts.into_iter().flatten()) {
+            *to = *from;
+        }
+        bytes
+    }
+}
+
+const BOND_BYTES: usize = 15 + 3 * 16 + 2 * 4;
+
+/// Seals a value, and takes it into the mark of its submission.
+pub(super) fn seal(
+    cipher: &XChaCha20Poly1305,
+    bond: &Bond,
+    value: &PersonalValue,
+    marker: &mut Marker,
+) -> Result<Vec<u8>, SealError> {
+    let length = value.encoded_len();
+    let padded = (encoded_len_varint(length as u64) + length).next_multiple_of(PADDED_BYTES);
+    let mut sealed = Vec::with_capacity(NONCE_BYTES + padded + TAG_BYTES);
+    let nonce = fresh_nonce()?;
+    sealed.extend_from_slice(&nonce);
+    encode_varint(length as u64, &mut sealed);
+    value.encode_raw(&mut sealed);
+    sealed.resize(NONCE_BYTES + padded, 0);
+    let bond = bond.encoded();
+    let plain = sealed.get_mut(NONCE_BYTES..).unwrap_or_default();
+    marker.update(&bond);
+    marker.update(plain);
+    let tag = cipher.encrypt_inout_detached(&XNonce::from(nonce), &bond, plain.into());
+    let Ok(tag) = tag else {
+        sealed.zeroize();
+        let cause = "the cipher takes no value of this length".to_owned();
+        return Err(SealError::Unavailable { cause });
+    };
+    sealed.extend_from_slice(&tag);
+    Ok(sealed)
+}
+
+/// Opens a sealed value; none where it was sealed under another key, or bound to another place, or
+/// changed since.
+pub(super) fn open(
+    cipher: &XChaCha20Poly1305,
+    bond: &Bond,
+    sealed: &[u8],
+) -> Option<PersonalValue> {
+    let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+    let (body, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
+    let mut plain = Zeroizing::new(body.to_vec());
+    let opened = cipher.decrypt_inout_detached(
+        &XNonce::from(*nonce),
+        &bond.encoded(),
+        plain.as_mut_slice().into(),
+        &(*tag).into(),
+    );
+    opened.ok()?;
+    PersonalValue::decode_length_delimited(plain.as_slice()).ok()
+}
+
+/// Whether bytes are as long as those of a sealed value.
+pub fn is_sealed_length(sealed: &[u8]) -> bool {
+    let body = sealed.len().checked_sub(NONCE_BYTES + TAG_BYTES);
+    body.is_some_and(|body| body > 0 && body.is_multiple_of(PADDED_BYTES))
+}
+
+/// A nonce that was never used: 24 random bytes, of a generator that each thread seeds from the
+/// system once. Two equal ones under one key are less likely than any fault of the machine.
+fn fresh_nonce() -> Result<[u8; NONCE_BYTES], SealError> {
+    thread_local! {
+        static GENERATOR: RefCell<Option<ChaCha20Rng>> = const { RefCell::new(None) };
+    }
+    GENERATOR.with_borrow_mut(|generator| {
+        let generator = match generator {
+            Some(generator) => generator,
+            None => {
+                let mut seed = Zeroizing::new([0; 32]);
+                getrandom::fill(&mut seed[..]).map_err(|error| SealError::Unavailable {
+                    cause: format!("the system gives no random bytes: {error}"),
+                })?;
+                generator.insert(ChaCha20Rng::from_seed(*seed))
+            }
+        };
+        let mut nonce = [0; NONCE_BYTES];
+        generator.fill_bytes(&mut nonce);
+        Ok(nonce)
+    })
+}

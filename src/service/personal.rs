@@ -1,0 +1,254 @@
+//! PersonalService: personal data out, each disclosure recorded before it is sent.
+//!
+//! Invariants: nothing is sent before its disclosure is durable; nothing is disclosed without a purpose;
+//! a class that the caller may not read is counted and not opened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::Message;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::Shared;
+use super::call::{PAGE_BYTES_MAX, answer, blocking, caller, recorder};
+use super::history::record_at;
+use super::status::Failure;
+use crate::domain::CaseState;
+use crate::ledger::{Ledger, Recorder};
+use crate::log::Log;
+use crate::seal::{Keyring, Unopened};
+use crate::wire::v1::personal_service_server::PersonalService;
+use crate::wire::v1::{
+    DisclosedValues, Disclosure, GetPersonalRequest, GetPersonalResponse, ListDisclosuresRequest,
+    ListDisclosuresResponse, PersonalClass, PersonalEntry, SealedPersonal,
+};
+use crate::wire::validate::{self, PersonalPlace, PersonalQuery};
+
+/// The service; all its state is shared with the others.
+#[derive(Debug)]
+pub(super) struct Personal {
+    pub(super) shared: Arc<Shared>,
+}
+
+
+#[tonic::async_trait]
+impl PersonalService for Personal {
+    async fn get_personal(
+        &self,
+        request: Request<GetPersonalRequest>,
+    ) -> Result<Response<GetPersonalResponse>, Status> {
+        let shared = Arc::clone(&self.shared);
+        answer("GetPersonal", async move {
+            let reader = Reader::of(&request)?;
+            let query = validate::personal_query(request.into_inner())?;
+            let cases = find(&shared.ledger, &reader, &query)?;
+            blocking(move || disclose(&shared.ledger, &reader, &query, &cases)).await?
+        })
+        .await
+    }
+
+    async fn list_disclosures(
+        &self,
+        request: Request<ListDisclosuresRequest>,
+    ) -> Result<Response<ListDisclosuresResponse>, Status> {
+        let shared = Arc::clone(&self.shared);
+        answer("ListDisclosures", async move {
+            let sight = caller(&request)?.authority().sight;
+            let query = validate::disclosure_query(request.into_inner())?;
+            if shared.ledger.keyring().is_none() {
+                return Err(Failure::no_keys());
+            }
+            let (mut disclosures, next) = blocking({
+                let (shared, query) = (Arc::clone(&shared), query.clone());
+                move || {
+                    let ledger = &shared.ledger;
+                    ledger.disclosures(query.begin, query.subject, query.page_size)
+                }
+            })
+            .await?
+            .map_err(Failure::disclosures_unavailable)?;
+            // What was disclosed of cases out of sight is not told.
+            for disclosure in &mut disclosures {
+                let is_seen = |values: &DisclosedValues| {
+                    let case_id = Uuid::try_parse(&values.case_id);
+                    case_id.is_ok_and(|case_id| shared.sees(&sight, case_id))
+                };
+                disclosure.values.retain(is_seen);
+            }
+            disclosures.retain(|disclosure| !disclosure.values.is_empty());
+            Ok(ListDisclosuresResponse {
+                disclosures,
+                next_page_token: next.map(|place| query.token(place)).unwrap_or_default(),
+            })
+        })
+        .await
+    }
+}
+
+/// Who reads personal data.
+struct Reader {
+    who: Recorder,
+    /// The classes that they may read.
+    classes: &'static [PersonalClass],
+}
+
+impl Reader {
+    fn of<T>(request: &Request<T>) -> Result<Self, Failure> {
+        Ok(Self {
+            who: recorder(request)?,
+            classes: caller(request)?.classes(),
+        })
+    }
+}
+
+/// The cases that are asked for, each of which there is for the reader.
+fn find(
+    ledger: &Ledger,
+    reader: &Reader,
+    query: &PersonalQuery,
+) -> Result<Vec<Arc<CaseState>>, Failure> {
+    let views = ledger.views();
+    let cases = query.cases.iter().map(|case_id| {
+        let case = views.case(*case_id);
+        case.filter(|case| reader.who.authority.sight.includes(case))
+            .cloned()
+            .ok_or_else(|| Failure::case_not_found(*case_id))
+    });
+    cases.collect()
+}
+
+/// Opens a page, and records what is disclosed by it. It reads and writes the disk.
+fn disclose(
+    ledger: &Ledger,
+    reader: &Reader,
+    query: &PersonalQuery,
+    cases: &[Arc<CaseState>],
+) -> Result<GetPersonalResponse, Failure> {
+    let keyring = ledger.keyring().ok_or_else(Failure::no_keys)?;
+    let mut page = Page {
+        keyring,
+        reader,
+        query,
+        bytes: 0,
+        answer: GetPersonalResponse::default(),
+        counts: BTreeMap::new(),
+    };
+    page.fill(ledger.log().as_ref(), cases)?;
+    let Page {
+        mut answer, counts, ..
+    } = page;
+    if !counts.is_empty() {
+        let values = counts.into_iter();
+        let number = ledger.record_disclosure(Disclosure {
+            number: 0,
+            recorded_at: Some(ledger.clock().now().into()),
+            actor: reader.who.actor.clone(),
+            organisation: reader.who.organisation.clone(),
+            purpose: query.purpose.into(),
+            purpose_reference: query.purpose_reference.clone(),
+            values: values
+                .map(|((case_id, subject_id, class), count)| DisclosedValues {
+                    case_id: case_id.to_string(),
+                    subject_id: subject_id.to_string(),
+                    personal_class: class,
+                    count,
+                })
+                .collect(),
+        });
+        answer.disclosure = Some(number.map_err(Failure::disclosures_unavailable)?);
+    }
+    Ok(answer)
+}
+
+/// A page of personal values that is being opened.
+struct Page<'a> {
+    keyring: &'a Keyring,
+    reader: &'a Reader,
+    query: &'a PersonalQuery,
+    bytes: usize,
+    answer: GetPersonalResponse,
+    /// How many values are disclosed, by case, subject and class.
+    counts: BTreeMap<(Uuid, Uuid, i32), u32>,
+}
+
+impl Page<'_> {
+    fn fill(&mut self, log: &dyn Log, cases: &[Arc<CaseState>]) -> Result<(), Failure> {
+        let mut looked_at = 0;
+        let mut block = None;
+        let begin = self.query.begin;
+        let skipped = usize::try_from(begin.case).unwrap_or(usize::MAX);
+        for (place, case) in (begin.case..).zip(cases.iter().skip(skipped)) {
+            let first = if place == begin.case { begin.event } else { 0 };
+            let skipped = usize::try_from(first).unwrap_or(usize::MAX);
+            for (index, fact) in (first..).zip(case.facts().iter().skip(skipped)) {
+                if looked_at >= self.query.page_size || self.bytes >= PAGE_BYTES_MAX {
+                    self.answer.next_page_token = self.query.token(PersonalPlace {
+                        case: place,
+                        event: index,
+                    });
+                    return Ok(());
+                }
+                looked_at += 1;
+                let record = record_at(log, fact.position, &mut block)?;
+                let entry = PersonalEntry {
+                    case_id: record.case_id,
+                    position: fact.position,
+                    event_id: fact.event_id.to_string(),
+                    voided: case.removed_by(index).is_some(),
+                    value: None,
+                };
+                for sealed in &record.sealed {
+                    self.open(case.case_id(), fact.event_id, sealed, &entry)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens what is asked for and may be read of one subject's values in an event.
+    fn open(
+        &mut self,
+        case_id: Uuid,
+        event_id: Uuid,
+        sealed: &SealedPersonal,
+        entry: &PersonalEntry,
+    ) -> Result<(), Failure> {
+        let damaged = || Failure::sealed_value_damaged(entry.position);
+        let subject = Uuid::try_parse(&sealed.subject_id).map_err(|_| damaged())?;
+        for (place, value) in sealed.values.iter().enumerate() {
+            let class = value.personal_class();
+            if !self.query.asks_for(subject, class) {
+                continue;
+            }
+            if !self.reader.classes.contains(&class) {
+                self.answer.withheld = self.answer.withheld.saturating_add(1);
+                continue;
+            }
+            match self.keyring.open(case_id, event_id, sealed, place) {
+                Ok(value) => {
+                    let entry = PersonalEntry {
+                        value: Some(value),
+                        ..entry.clone()
+                    };
+                    self.bytes = self.bytes.saturating_add(entry.encoded_len());
+                    self.answer.entries.push(entry);
+                    let key = (case_id, subject, class.into());
+                    let count = self.counts.entry(key).or_default();
+                    *count = count.saturating_add(1);
+                }
+                Err(Unopened::Erased) => {
+                    self.answer.erased = self.answer.erased.saturating_add(1);
+                }
+                Err(Unopened::KeyNotHere) => {
+                    self.answer.without_key = self.answer.without_key.saturating_add(1);
+                }
+                Err(Unopened::Damaged) => return Err(damaged()),
+                Err(Unopened::Unavailable { cause }) => {
+                    return Err(Failure::keys_unavailable(cause));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! Personal data through the real server: what is sealed comes back to who may read it and is in no
+//! byte of anything else, each disclosure is recorded, and what was erased stays erased.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs,
+    unreachable_pub
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod commands;
+mod crash;
+mod disclosing;
+mod erasing;
+mod office;
+mod planted;
+mod rotating;
+mod sealing;

@@ -1,0 +1,209 @@
+//! A recognisable value is planted, and everything that leaves the server but the disclosure itself is
+//! searched for it, and every file: as UTF-8, as UTF-16 in both orders, and in base64 at each of its
+//! three alignments.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use casetrail::wire::v1::{
+    EventType as E, ListDisclosuresRequest, PersonalClass as Class, ReplayEventsRequest,
+    WatchStatusRequest, watch_status_request::Start,
+};
+use tokio::time::timeout;
+
+use super::office::{Office, asking, one, subject, text, with_values};
+use super::support::server::{casetrail, content};
+use super::support::{fresh_uuid, valid_event};
+
+const PLANTED: &str = "Zorvinka Ąbłęcka-7391";
+
+/// The forms in which the value may not be found.
+fn forms() -> Vec<(String, Vec<u8>)> {
+    let wide: Vec<u16> = PLANTED.encode_utf16().collect();
+    let little = wide.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let big = wide.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+    let mut forms = vec![
+        ("UTF-8".to_owned(), PLANTED.as_bytes().to_vec()),
+        ("a part of it".to_owned(), b"Zorvinka".to_vec()),
+        ("UTF-16LE".to_owned(), little),
+        ("UTF-16BE".to_owned(), big),
+    ];
+    for shift in 0..3 {
+        let mut padded = vec![0; shift];
+        padded.extend_from_slice(PLANTED.as_bytes());
+        let encoded = base64(&padded);
+        // The first and the last group depend on what stands beside it.
+        let whole = encoded[4..encoded.len() - 4].as_bytes().to_vec();
+        forms.push((format!("base64, shifted by {shift}"), whole));
+    }
+    forms
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let number = (0..3).fold(0_u32, |number, place| {
+            (number << 8) | u32::from(group.get(place).copied().unwrap_or_default())
+        });
+        for place in 0..=group.len() {
+            text.push(DIGITS[(number >> (18 - 6 * place) & 63) as usize].into());
+        }
+    }
+    text
+}
+
+fn found_in(what: &str, bytes: &[u8]) -> Vec<String> {
+    let forms = forms().into_iter();
+    let found = forms.filter(|(_, form)| memchr::memmem::find(bytes, form).is_some());
+    found.map(|(form, _)| format!("{form} in {what}")).collect()
+}
+
+fn found_in_files(folder: &Path) -> Vec<String> {
+    let files: Vec<(PathBuf, Vec<u8>)> = content(folder);
+    let found = files.iter();
+    found
+        .flat_map(|(path, content)| found_in(&path.display().to_string(), content))
+        .collect()
+}
+
+#[test]
+fn the_search_finds_what_is_there() {
+    let beside = format!("before {PLANTED} behind");
+    assert!(!found_in("text", beside.as_bytes()).is_empty());
+    for start in 0..3 {
+        let text = base64(&beside.as_bytes()[start..]);
+        assert!(!found_in("base64", text.as_bytes()).is_empty(), "{start}");
+    }
+}
+
+#[tokio::test]
+async fn a_planted_value_is_in_no_byte_but_those_of_its_disclosure() {
+    let mut office = Office::open().await;
+    let subject = subject();
+    let values = || vec![text(&subject, Class::Identity, PLANTED)];
+    let mut told = Vec::new();
+    let case_id = office.case_with(values()).await;
+
+    // What is sent again, and what is refused: for its own sake, or for that of another field.
+    let again = with_values(values());
+    told.push(format!("{:?}", office.submit(again.clone()).await));
+    told.push(format!("{:?}", office.submit(again.clone()).await));
+    let mut reused = again.clone();
+    reused.changes[0].events[0]
+        .personal
+        .push(text(&subject, Class::Health, PLANTED));
+    told.push(format!("{:?}", office.submit(reused).await));
+    let mut misplaced = valid_event(E::Arrived);
+    misplaced.personal = values();
+    told.push(format!(
+        "{:?}",
+        office.submit(one(&case_id, misplaced)).await
+    ));
+    for spoil in [
+        |value: &mut casetrail::wire::v1::PersonalValue| value.subject_id = PLANTED.to_owned(),
+        |value: &mut casetrail::wire::v1::PersonalValue| value.field = PLANTED.to_owned(),
+        |value: &mut casetrail::wire::v1::PersonalValue| value.personal_class = 77,
+        |value: &mut casetrail::wire::v1::PersonalValue| {
+            *value = text(
+                &fresh_uuid().to_string(),
+                Class::Health,
+                &PLANTED.repeat(500),
+            );
+        },
+    ] {
+        let mut spoiled = with_values(values());
+        spoil(&mut spoiled.changes[0].events[0].personal[0]);
+        let refused = office.submit(spoiled).await;
+        assert!(refused.is_err());
+        told.push(format!("{refused:?}"));
+    }
+    let mut asked = asking(&[&case_id]);
+    asked.purpose_reference = PLANTED.to_owned();
+    told.push(format!("{:?}", office.ask(asked).await));
+
+    // The disclosure itself shows it; its Debug doesn't.
+    let opened = office.opened(&case_id).await;
+    assert_eq!(
+        super::office::text_of(opened.entries[0].value.as_ref().unwrap()),
+        PLANTED
+    );
+    told.push(format!("{opened:?} {opened:#?}"));
+    told.push(format!("{again:?} {again:#?}"));
+
+    // What others are shown.
+    told.push(format!("{:?}", office.records().await));
+    let request = WatchStatusRequest {
+        start: Some(Start::FromPosition(0)),
+        ..WatchStatusRequest::default()
+    };
+    let mut changes = office
+        .client
+        .monitor()
+        .watch_status(request)
+        .await
+        .unwrap()
+        .into_inner();
+    for _ in 0..3 {
+        told.push(format!("{:?}", changes.message().await.unwrap()));
+    }
+    drop(changes);
+    let request = ListDisclosuresRequest::default();
+    let disclosed = office
+        .client
+        .personal()
+        .list_disclosures(request)
+        .await
+        .unwrap();
+    told.push(format!("{disclosed:?}"));
+    let backup = office.folder.path().join("backup.ctb");
+    let url = office.url();
+    let mut shown = Vec::new();
+    for arguments in [
+        vec!["backup", backup.to_str().unwrap()],
+        vec!["replay", "--json"],
+        vec!["history", &case_id, "--json"],
+        vec!["get", &case_id, "--json"],
+        vec!["personal", "disclosures", "--json"],
+        vec!["status", "--with-digest"],
+    ] {
+        let mut command = casetrail(&arguments);
+        command.args(["--server", &url]);
+        let ran = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = timeout(Duration::from_secs(60), ran)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        shown.extend([output.stdout, output.stderr]);
+    }
+    let found: Vec<_> = told
+        .iter()
+        .flat_map(|it| found_in(it, it.as_bytes()))
+        .collect();
+    assert_eq!(found, Vec::<String>::new());
+    let found: Vec<_> = shown
+        .iter()
+        .flat_map(|it| found_in("a command", it))
+        .collect();
+    assert_eq!(found, Vec::<String>::new());
+
+    // Files while it serves, after it was killed, and after it ended in good order.
+    assert_eq!(found_in_files(office.folder.path()), Vec::<String>::new());
+    let logged = office.log();
+    office.kill();
+    assert_eq!(found_in_files(office.folder.path()), Vec::<String>::new());
+    office.start().await;
+    let _ = office
+        .client
+        .audit()
+        .replay_events(ReplayEventsRequest::default())
+        .await;
+    let logged = logged + &office.stop().await;
+    assert!(
+        logged.contains("SubmitEvents"),
+        "the log is that of every call"
+    );
+    assert_eq!(found_in("the log", logged.as_bytes()), Vec::<String>::new());
+    assert_eq!(found_in_files(office.folder.path()), Vec::<String>::new());
+}
