@@ -57,6 +57,10 @@ fn clean(command: &mut Command) {
         "CASETRAIL_ACTOR",
         "CASETRAIL_ORGANISATION",
         "CASETRAIL_OUTBOX",
+        "CASETRAIL_CA",
+        "CASETRAIL_TOKEN_FILE",
+        "CASETRAIL_CLIENT_CERTIFICATE",
+        "CASETRAIL_CLIENT_KEY",
         "CASETRAIL_LOG",
         "RUST_LOG",
     ] {
