@@ -116,7 +116,7 @@ async fn from_the_first_admin_to_a_restart_and_no_secret_is_left_anywhere() {
     let submitted = office.run(&server, "worker", &["submit", &file]);
     let said = [text(&submitted.stdout), text(&submitted.stderr)].concat();
     assert!(said.contains("recorded"), "{said}");
-    let listed = office.run(&server, "worker", &["list"]);
+    let listed = office.run(&server, "worker", &["list", "--json"]);
     assert!(
         text(&listed.stdout).contains("org-1"),
         "{}",
