@@ -193,9 +193,9 @@ enum LogFormat {
 pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     if !arguments.listen.ip().is_loopback() && !arguments.protection.is_whole() {
         return Err(Failure::Usage(format!(
-            "--listen: {} is not a loopback address. Beyond that a server listens with accounts and \
-             TLS alone: add --accounts, --tls-certificate and --tls-key, or listen on 127.0.0.1 or \
-             [::1].",
+            "--listen: {} is not a loopback address. Beyond that a server listens with TLS and \
+             authentication alone: add --accounts, --tls-certificate and --tls-key, or listen on \
+             127.0.0.1 or [::1].",
             arguments.listen
         )));
     }
