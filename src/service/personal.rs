@@ -31,7 +31,6 @@ pub(super) struct Personal {
     pub(super) shared: Arc<Shared>,
 }
 
-
 #[tonic::async_trait]
 impl PersonalService for Personal {
     async fn get_personal(

@@ -7,14 +7,10 @@ use casetrail::wire::v1::{
     WatchStatusRequest,
 };
 use serde_json::json;
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::world::{Caller, SignerKey, World, claims, specification};
-
-fn reason(status: &Status) -> String {
-    status.get_details_error_info().unwrap().reason
-}
+use super::world::{Caller, SignerKey, World, claims, reason, specification};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_revoked_ends_at_once_also_for_what_was_opened_by_it() {

@@ -5,6 +5,7 @@ mod forged;
 mod grants;
 mod limits;
 mod monitor;
+mod personal;
 mod scope;
 mod table;
 mod transport;

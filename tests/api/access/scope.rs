@@ -10,7 +10,7 @@ use casetrail::wire::v1::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::world::{Caller, World};
+use super::world::{Caller, World, reason};
 use crate::practice::words::{Telling, an, clause, fact, linked, retracted, signed};
 use crate::support::fresh_uuid;
 use crate::together::{change, submission};
@@ -333,10 +333,6 @@ async fn a_forensic_account_sees_remains_sites_and_inquiries_and_records_what_is
     let status = record(&forensic, &remains, an(E::ReturnedToParty).on("2024-03-03")).await;
     assert_eq!(reason(&status.unwrap_err()), "EVENT_NOT_PERMITTED");
     world.end().await;
-}
-
-fn reason(status: &Status) -> String {
-    status.get_details_error_info().unwrap().reason
 }
 
 #[tokio::test]

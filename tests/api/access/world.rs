@@ -16,7 +16,7 @@ use casetrail::wire::v1::{
     self, AccountSpecification, CreateTokenRequest, EnrolCertificateRequest, Role,
     SubmitEventsRequest, admin_service_client::AdminServiceClient,
     audit_service_client::AuditServiceClient, case_service_client::CaseServiceClient,
-    monitor_service_client::MonitorServiceClient,
+    monitor_service_client::MonitorServiceClient, personal_service_client::PersonalServiceClient,
 };
 use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, PKCS_ED25519, SigningKey,
@@ -31,6 +31,9 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic::{Request, Status};
+use tonic_types::StatusExt;
+
+use crate::harness::persons;
 
 pub const AUDIENCE: &str = "casetrail-test";
 pub const ISSUER: &str = "https://issuer.example";
@@ -208,7 +211,9 @@ impl World {
         );
         let issuer = Issuer::new(ISSUER.to_owned(), AUDIENCE.to_owned(), names, keys).unwrap();
 
-        let ledger = Arc::new(Ledger::open_by(clock, Arc::new(MemoryLog::new()), None, None).unwrap());
+        let persons = persons(folder.path(), &folder.path().join("keys"));
+        let ledger = Ledger::open_by(clock, Arc::new(MemoryLog::new()), None, Some(persons));
+        let ledger = Arc::new(ledger.unwrap());
         let access = Arc::new(Access::new(
             &ledger,
             Some(issuer),
@@ -324,6 +329,11 @@ impl World {
     }
 }
 
+/// The reason of a refusal.
+pub fn reason(status: &Status) -> String {
+    status.get_details_error_info().unwrap().reason
+}
+
 pub fn specification(name: &str, role: Role, organisation: &str) -> AccountSpecification {
     AccountSpecification {
         name: name.to_owned(),
@@ -379,6 +389,10 @@ impl Caller {
 
     pub fn audit(&self) -> AuditServiceClient<Service> {
         AuditServiceClient::new(self.service.clone())
+    }
+
+    pub fn personal(&self) -> PersonalServiceClient<Service> {
+        PersonalServiceClient::new(self.service.clone())
     }
 
     pub fn admin(&self) -> AdminServiceClient<Service> {

@@ -30,7 +30,7 @@ use crate::model::{Entry, Model, Told};
 use crate::support::{fresh_uuid, opposite, today};
 use crate::together::{change, submission};
 
-const HISTORIES: u64 = 8;
+const HISTORIES: u64 = 12;
 const STEPS: usize = 120;
 const KINDS: [&Lifecycle; 4] = [&DETENTION, &DETENTION, &DETENTION, &REMAINS];
 
@@ -216,28 +216,35 @@ impl Run {
     fn said(&mut self, case: usize) -> Said {
         let others: Vec<_> = (0..KINDS.len()).filter(|other| *other != case).collect();
         let other = *self.one_of(&others);
-        let link = *self.one_of(&[LinkType::Family, LinkType::NextEpisode]);
-        match self.random.below(20) {
-            0 => Said::Linked(other, link),
-            1 => Said::Unlinked(other, link),
-            2 => Said::Suspected(other),
-            3 => Said::Cleared(other),
-            4..7 => {
+        // One that was there before, or a new one.
+        let mut links = vec![(other, LinkType::Family), (other, LinkType::NextEpisode)];
+        let ties = self.world.ties.iter().filter(|tie| tie.case == case);
+        links.extend(ties.filter_map(|tie| match tie.said {
+            Said::Linked(other, link) => Some((other, link)),
+            _ => None,
+        }));
+        let (linked, link) = *self.one_of(&links);
+        match self.random.below(27) {
+            0..2 => Said::Linked(linked, link),
+            2..5 => Said::Unlinked(linked, link),
+            5 => Said::Suspected(other),
+            6 => Said::Cleared(other),
+            7..10 => {
                 let roles = [MergeRole::Survivor, MergeRole::Merged];
                 Said::Merged(other, *self.one_of(&roles))
             }
-            7..10 => self.unmerged(case, other),
-            10 => self.of_begun(case, Said::Consented, Said::Withdrawn),
-            11..16 => self.of_a_referral(case),
-            16 | 17 => self.of_a_follow_up(case),
-            18 => Said::Consented,
+            10..13 => self.unmerged(case, other),
+            13 => self.of_begun(case, Said::Consented, Said::Withdrawn),
+            14..22 => self.of_a_referral(case),
+            22..25 => self.of_a_follow_up(case),
+            25 => Said::Consented,
             _ => Said::Transferred(format!("organisation-{}", self.random.below(5))),
         }
     }
 
     fn of_a_referral(&mut self, case: usize) -> Said {
         let offer = self.of_begun(case, Said::Consented, Said::Offered);
-        if !matches!(offer, Said::Offered(_)) || self.random.below(2) == 0 {
+        if !matches!(offer, Said::Offered(_)) || self.random.below(4) == 0 {
             return offer;
         }
         let say = [

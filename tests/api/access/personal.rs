@@ -1,0 +1,133 @@
+//! Personal data by roles: who may open what of whom, and who is told of it.
+
+use casetrail::wire::v1::{
+    self, DisclosurePurpose, ErasureGround, ErasureRequested, Event, EventType as E,
+    GetPersonalRequest, GetPersonalResponse, ListDisclosuresRequest, PersonalClass as Class,
+    PersonalValue, Role, event::Payload, personal_value::Value,
+};
+use tonic::{Code, Status};
+
+use super::world::{Caller, World, reason};
+use crate::practice::words::{Telling, an, fact};
+use crate::support::{event_with, fresh_uuid};
+use crate::together::{change, submission};
+
+fn value(subject: &str, class: Class, field: &str, text: &str) -> PersonalValue {
+    PersonalValue {
+        subject_id: subject.to_owned(),
+        personal_class: class.into(),
+        field: field.to_owned(),
+        value: Some(Value::Text(text.to_owned())),
+    }
+}
+
+/// Opens a case with a value of a class that identifies, and one of what the person told.
+async fn opened_about(caller: &Caller, event: Event, subject: &str) -> String {
+    let mut event = event;
+    event.personal = vec![
+        value(subject, Class::Identity, "birth_date", "1991-02-03"),
+        value(subject, Class::Narrative, "account", "told by a neighbour"),
+    ];
+    let case_id = fresh_uuid().to_string();
+    let opening = submission(vec![change(&case_id, vec![event])]);
+    caller.submit(opening).await.unwrap();
+    case_id
+}
+
+async fn personal(caller: &Caller, case_id: &str) -> Result<GetPersonalResponse, Status> {
+    let request = GetPersonalRequest {
+        case_ids: vec![case_id.to_owned()],
+        purpose: DisclosurePurpose::CaseWork.into(),
+        ..GetPersonalRequest::default()
+    };
+    let answer = caller.personal().get_personal(request).await;
+    answer.map(tonic::Response::into_inner)
+}
+
+/// Who read what was disclosed, as far as the caller is told.
+async fn readers(caller: &Caller, subject: &str) -> Vec<String> {
+    let request = ListDisclosuresRequest {
+        subject_id: subject.to_owned(),
+        ..ListDisclosuresRequest::default()
+    };
+    let listed = caller.personal().list_disclosures(request).await.unwrap();
+    let disclosures = listed.into_inner().disclosures.into_iter();
+    disclosures.map(|disclosure| disclosure.actor).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn personal_values_are_opened_for_those_who_see_the_case_and_may_read_the_class() {
+    let world = World::start().await;
+    let worker = world.caller("worker-1", Role::CaseWorker, "org-1").await;
+    let forensic = world.caller("forensic-1", Role::Forensic, "org-1").await;
+    let supervisor = world
+        .caller("supervisor-1", Role::Supervisor, "org-1")
+        .await;
+    let stranger = world.caller("worker-2", Role::CaseWorker, "org-2").await;
+    let other = world
+        .caller("supervisor-2", Role::Supervisor, "org-2")
+        .await;
+    let auditor = world.caller("auditor-1", Role::Auditor, "org-3").await;
+    let subject = fresh_uuid().to_string();
+    let recovered = an(E::RemainsRecovered).on("2024-03-01");
+    let remains = opened_about(&worker, recovered, &subject).await;
+
+    let told = personal(&worker, &remains).await.unwrap();
+    assert_eq!((told.entries.len(), told.withheld), (2, 0));
+    // What the person told says nothing of whose remains they are.
+    let told = personal(&forensic, &remains).await.unwrap();
+    assert_eq!((told.entries.len(), told.withheld), (1, 1));
+    let class = told.entries[0].value.as_ref().unwrap().personal_class();
+    assert_eq!(class, Class::Identity);
+    // A case out of sight is none, also for who asks for the persons in it.
+    let of_none = personal(&stranger, &fresh_uuid().to_string()).await;
+    let status = personal(&stranger, &remains).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(reason(&status), reason(&of_none.unwrap_err()));
+    // An auditor sees that values were sealed, and opens none.
+    let status = personal(&auditor, &remains).await.unwrap_err();
+    assert_eq!(reason(&status), "NOT_PERMITTED");
+
+    // Who read it is told where the case is seen: by its actor, which is the account.
+    let both = ["worker-1", "forensic-1"];
+    assert_eq!(readers(&supervisor, &subject).await, both);
+    assert_eq!(readers(&auditor, &subject).await, both);
+    assert_eq!(readers(&other, &subject).await, [""; 0]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_case_worker_requests_an_erasure_and_another_supervisor_executes_it() {
+    let world = World::start().await;
+    let worker = world.caller("worker-1", Role::CaseWorker, "org-1").await;
+    let supervisor = world
+        .caller("supervisor-1", Role::Supervisor, "org-1")
+        .await;
+    let subject = fresh_uuid().to_string();
+    let acknowledged = an(E::DetentionAcknowledged).on("2024-03-01");
+    let case_id = opened_about(&worker, acknowledged, &subject).await;
+    let requested = fact(Payload::ErasureRequested(ErasureRequested {
+        subject_id: subject.clone(),
+        ground: ErasureGround::SubjectRequest.into(),
+        ..ErasureRequested::default()
+    }));
+    let request_event_id = requested.event_id.clone();
+    let request = |event: Event| submission(vec![change(&case_id, vec![event])]);
+    worker
+        .submit(request(requested.on("2024-03-02")))
+        .await
+        .unwrap();
+    let executed = || {
+        event_with(Payload::ErasureExecuted(v1::ErasureExecuted {
+            request_event_id: request_event_id.clone(),
+            subject_id: subject.clone(),
+            ..v1::ErasureExecuted::default()
+        }))
+    };
+    let status = worker.submit(request(executed())).await.unwrap_err();
+    assert_eq!(reason(&status), "EVENT_NOT_PERMITTED");
+    supervisor.submit(request(executed())).await.unwrap();
+    let told = personal(&worker, &case_id).await.unwrap();
+    assert_eq!((told.entries.len(), told.erased), (0, 2));
+    world.end().await;
+}
