@@ -28,6 +28,7 @@ mod monitor;
 mod oversize;
 mod personal;
 mod replay;
+mod retention;
 mod status;
 mod stream;
 mod submit_stream;
@@ -57,6 +58,7 @@ use self::changes::Feed;
 use self::monitor::Monitor;
 use self::oversize::Explained;
 use self::personal::Personal;
+pub use self::retention::RetentionRule;
 use crate::domain::AlertThresholds;
 use crate::ledger::Ledger;
 use crate::view::CaseList;
@@ -109,6 +111,7 @@ pub struct Server {
     address: SocketAddr,
     limits: PeerLimits,
     alert_thresholds: AlertThresholds,
+    retention: Vec<RetentionRule>,
 }
 
 impl Server {
@@ -130,6 +133,7 @@ impl Server {
             address,
             limits,
             alert_thresholds: AlertThresholds::default(),
+            retention: Vec::new(),
         })
     }
 
@@ -146,6 +150,12 @@ impl Server {
             alert_thresholds,
             ..self
         }
+    }
+
+    /// The same with rules for how long personal data is kept; without any nothing is ever due.
+    #[must_use]
+    pub fn with_retention(self, retention: Vec<RetentionRule>) -> Self {
+        Self { retention, ..self }
     }
 
     /// The address that it is bound to, with the port that it has.
@@ -173,6 +183,7 @@ impl Server {
             feed: Feed::default(),
             alert_thresholds: self.alert_thresholds,
             alert_board: Arc::default(),
+            retention: self.retention,
         });
         let silence_max = self.limits.silence_max;
         let arrivals = Arc::new(Arrivals::new(self.limits.arrival_max));
@@ -279,6 +290,7 @@ struct Shared {
     feed: Feed,
     alert_thresholds: AlertThresholds,
     alert_board: Arc<Mutex<Board>>,
+    retention: Vec<RetentionRule>,
 }
 
 impl Shared {
