@@ -7,12 +7,12 @@ use uuid::Uuid;
 use super::connection::{RecorderArguments, ServerArguments};
 use super::failure::Failure;
 use super::names;
-use super::output::Output;
+use super::output::{Output, note};
 use crate::ledger::today;
 use crate::wire::v1::{
     CaseChange, Credibility, ErasureExecuted, ErasureGround, ErasureRefusalReason, ErasureRefused,
-    ErasureRequested, Event, Source, SourceConnection, SourceReliability, SubmitEventsRequest,
-    event::Payload,
+    ErasureRequested, Event, ListRetentionDueRequest, RetentionDue, Source, SourceConnection,
+    SourceReliability, SubmitEventsRequest, event::Payload,
 };
 
 /// What to do about an erasure.
@@ -26,7 +26,8 @@ requested. A request is withdrawn by a retraction.
 Examples:
   casetrail erasure request 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --subject 018f3a5e-7c1b-7d11-9a41-5be1f0e05001 --ground subject-request --source letter-12
   casetrail erasure execute 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --subject 018f3a5e-7c1b-7d11-9a41-5be1f0e05001 --request 018f3a5e-7c1b-7d11-9a41-5be1f0e0e001 --source decision-3
-  casetrail erasure refuse 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --request 018f3a5e-7c1b-7d11-9a41-5be1f0e0e001 --reason fate-unknown --source decision-3")]
+  casetrail erasure refuse 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --request 018f3a5e-7c1b-7d11-9a41-5be1f0e0e001 --reason fate-unknown --source decision-3
+  casetrail erasure due --request retention-2026")]
 pub(super) struct ErasureArguments {
     #[command(subcommand)]
     command: Command,
@@ -40,6 +41,20 @@ enum Command {
     Execute(ExecuteArguments),
     /// Refuse an erasure that was requested
     Refuse(RefuseArguments),
+    /// List the subjects whose data is past its retention time, and request their erasure
+    Due(DueArguments),
+}
+
+/// Whether to request it.
+#[derive(Debug, Args)]
+struct DueArguments {
+    /// Request the erasure of each, on the paper of this reference; somebody else executes it
+    #[arg(long, value_name = "REFERENCE")]
+    request: Option<String>,
+    #[command(flatten)]
+    server: ServerArguments,
+    #[command(flatten)]
+    recorder: RecorderArguments,
 }
 
 /// Where it is recorded, and on which paper it rests.
@@ -167,6 +182,52 @@ pub(super) async fn run(arguments: &ErasureArguments) -> Result<(), Failure> {
                 reason: reason.into(),
             });
             submit(&arguments.recorded, payload, "refused").await
+        }
+        Command::Due(arguments) => due(arguments).await,
+    }
+}
+
+/// Lists who is due, and requests their erasure where that is wanted, until nobody is left.
+async fn due(arguments: &DueArguments) -> Result<(), Failure> {
+    let connection = arguments.server.connect_as(&arguments.recorder).await?;
+    let mut output = Output::stdout();
+    loop {
+        let mut personal = connection.personal();
+        let answer = personal
+            .list_retention_due(ListRetentionDueRequest {})
+            .await;
+        let answer = answer
+            .map_err(|status| connection.failure(&status))?
+            .into_inner();
+        for due in &answer.due {
+            let RetentionDue {
+                subject_id,
+                case_id,
+                due_since,
+            } = due;
+            output.line(&format!("{due_since}  {subject_id}  case {case_id}"))?;
+            if let Some(source) = &arguments.request {
+                let recorded = Recorded {
+                    case_id: case_id.clone(),
+                    source: source.clone(),
+                    server: arguments.server.clone(),
+                    recorder: arguments.recorder.clone(),
+                };
+                let payload = Payload::ErasureRequested(ErasureRequested {
+                    subject_id: subject_id.clone(),
+                    ground: ErasureGround::Retention.into(),
+                    ..ErasureRequested::default()
+                });
+                submit(&recorded, payload, "requested").await?;
+            }
+        }
+        output.flush()?;
+        if arguments.request.is_none() || answer.more == 0 {
+            note(&format!(
+                "{} more are due, of {} others an erasure is requested",
+                answer.more, answer.requested
+            ));
+            return Ok(());
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::domain::AlertThresholds;
 use crate::ledger::{self, Clock, ErasurePolicy, Ledger, Persons};
 use crate::log::{DataFolder, OpenError, SledLog, SledOptions};
 use crate::seal::{KeyStore, MASTER_KEY_FILE, MasterKeySource};
-use crate::service::Server;
+use crate::service::{RetentionRule, Server};
 use crate::view::SnapshotFile;
 
 const MIB: u64 = 1024 * 1024;
@@ -56,7 +56,8 @@ Examples:
   casetrail serve --data ./data --listen 127.0.0.1:0 --log-format json
   casetrail serve --data ./data --accounts
   casetrail serve --data ./data --listen 0.0.0.0:7611 --accounts --tls-certificate server.pem --tls-key server.key
-  casetrail serve --data /var/lib/casetrail --keys /srv/keys --master-key file:/run/keys/master")]
+  casetrail serve --data /var/lib/casetrail --keys /srv/keys --master-key file:/run/keys/master
+  casetrail serve --data ./data --retention detention=3650 --retention return:health=365")]
 pub(super) struct ServeArguments {
     /// Folder of the data; created where it does not exist. One server a folder
     #[arg(long, value_name = "DIR")]
@@ -107,6 +108,10 @@ struct KeyArguments {
     /// How many days a request for an erasure waits before it may be executed
     #[arg(long, value_name = "DAYS", default_value_t = ErasurePolicy::default().holding_days, value_parser = days())]
     erasure_holding: u32,
+    /// How long personal data is kept after a case ended or was closed, as KIND=DAYS or
+    /// KIND:CLASS=DAYS, for example detention=3650; what no rule names is kept
+    #[arg(long, value_name = "RULE")]
+    retention: Vec<RetentionRule>,
     /// Let who requested an erasure execute it too
     #[arg(long)]
     erasure_by_one_person: bool,
@@ -233,7 +238,8 @@ async fn start(
     let server = Server::bind_protected(arguments.listen, protection.await?)
         .await
         .map_err(|error| failed(&error))?
-        .with_alert_thresholds(arguments.alerts.thresholds());
+        .with_alert_thresholds(arguments.alerts.thresholds())
+        .with_retention(arguments.keys.retention.clone());
     let address = server.address();
     let serving = async move {
         let served = server.run(Arc::clone(&ledger), stop).await;

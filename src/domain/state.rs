@@ -435,6 +435,11 @@ impl CaseState {
     }
 
     /// The fact that closed the case or brought it to its end, while it did.
+    /// The day on which it was recorded that the case ended or was closed, while it is.
+    pub fn ended_on(&self) -> Option<Day> {
+        self.closing_fact().map(|fact| fact.recorded_at.day())
+    }
+
     pub(super) fn closing_fact(&self) -> Option<Fact> {
         self.fact(self.folded.image.closing_fact()?)
     }

@@ -120,6 +120,14 @@ impl Ties {
         self.coverages
     }
 
+    /// Whether the erasure of a subject's data is requested, and neither executed nor refused.
+    pub fn requests_erasure_of(&self, subject: Uuid) -> bool {
+        let subject = subject.to_string();
+        self.erasure_requests
+            .iter()
+            .any(|it| it.subject_id == subject)
+    }
+
     /// The referrals that are offered or accepted.
     pub(super) fn referrals(&self) -> &[Referral] {
         &self.referrals

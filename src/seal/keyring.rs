@@ -188,6 +188,12 @@ impl Keyring {
         Ok(opened)
     }
 
+    /// Whether a subject's data was erased.
+    pub fn is_erased(&self, subject: Uuid) -> bool {
+        let state = self.shared.lock();
+        state.index.get(&subject).is_some_and(|entry| entry.erased)
+    }
+
     /// Destroys the keys of subjects, durably: in memory at once, then in the store. Blocks.
     ///
     /// # Errors

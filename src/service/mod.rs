@@ -31,6 +31,7 @@ mod monitor;
 mod oversize;
 mod personal;
 mod replay;
+mod retention;
 mod status;
 mod stream;
 mod submit_stream;
@@ -70,6 +71,7 @@ use self::mask::LargeDistricts;
 use self::monitor::Monitor;
 use self::oversize::Explained;
 use self::personal::Personal;
+pub use self::retention::RetentionRule;
 use self::tls::Tls;
 pub use self::tls::{TlsError, TlsFiles};
 use crate::access::Access;
@@ -137,6 +139,7 @@ pub struct Server {
     access: Option<Arc<Access>>,
     limits: PeerLimits,
     alert_thresholds: AlertThresholds,
+    retention: Vec<RetentionRule>,
 }
 
 impl Server {
@@ -175,6 +178,7 @@ impl Server {
             access,
             limits,
             alert_thresholds: AlertThresholds::default(),
+            retention: Vec::new(),
         })
     }
 
@@ -191,6 +195,12 @@ impl Server {
             alert_thresholds,
             ..self
         }
+    }
+
+    /// The same with rules for how long personal data is kept; without any nothing is ever due.
+    #[must_use]
+    pub fn with_retention(self, retention: Vec<RetentionRule>) -> Self {
+        Self { retention, ..self }
     }
 
     /// The address that it is bound to, with the port that it has.
@@ -222,6 +232,7 @@ impl Server {
             latest_day: AtomicI32::new(Day::MIN.0),
             access: self.access.clone(),
             large_districts: LargeDistricts::default(),
+            retention: self.retention,
         });
         let silence_max = self.limits.silence_max;
         let arrivals = Arc::new(Arrivals::new(self.limits.arrival_max));
@@ -373,6 +384,7 @@ struct Shared {
     access: Option<Arc<Access>>,
     /// For monitors.
     large_districts: LargeDistricts,
+    retention: Vec<RetentionRule>,
 }
 
 impl Shared {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::call::{PAGE_BYTES_MAX, answer, blocking, caller, recorder};
 use super::history::record_at;
+use super::retention;
 use super::status::Failure;
 use crate::domain::CaseState;
 use crate::ledger::{Ledger, Recorder};
@@ -21,7 +22,8 @@ use crate::seal::{Keyring, Unopened};
 use crate::wire::v1::personal_service_server::PersonalService;
 use crate::wire::v1::{
     DisclosedValues, Disclosure, GetPersonalRequest, GetPersonalResponse, ListDisclosuresRequest,
-    ListDisclosuresResponse, PersonalClass, PersonalEntry, SealedPersonal,
+    ListDisclosuresResponse, ListRetentionDueRequest, ListRetentionDueResponse, PersonalClass,
+    PersonalEntry, SealedPersonal,
 };
 use crate::wire::validate::{self, PersonalPlace, PersonalQuery};
 
@@ -43,6 +45,23 @@ impl PersonalService for Personal {
             let query = validate::personal_query(request.into_inner())?;
             let cases = find(&shared.ledger, &reader, &query)?;
             blocking(move || disclose(&shared.ledger, &reader, &query, &cases)).await?
+        })
+        .await
+    }
+
+    async fn list_retention_due(
+        &self,
+        request: Request<ListRetentionDueRequest>,
+    ) -> Result<Response<ListRetentionDueResponse>, Status> {
+        let shared = Arc::clone(&self.shared);
+        answer("ListRetentionDue", async move {
+            let sight = caller(&request)?.authority().sight;
+            blocking(move || {
+                let ledger = &shared.ledger;
+                let keyring = ledger.keyring().ok_or_else(Failure::no_keys)?;
+                retention::due(ledger, keyring, &shared.retention, &sight)
+            })
+            .await?
         })
         .await
     }

@@ -135,6 +135,7 @@ async fn bytes_that_are_no_request_of_this_version_are_refused_and_nothing_is_re
         "AdminService/RebuildViews",
         "PersonalService/GetPersonal",
         "PersonalService/ListDisclosures",
+        "PersonalService/ListRetentionDue",
     ] {
         let method = format!("casetrail.v1.{method}");
         let bytes = field(900, MARKER.as_bytes()).into();

@@ -19,5 +19,6 @@ mod disclosing;
 mod erasing;
 mod office;
 mod planted;
+mod retaining;
 mod rotating;
 mod sealing;

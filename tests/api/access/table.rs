@@ -17,7 +17,7 @@ use super::world::{Caller, World};
 
 /// Who may call what, copied by hand from the roles that the domain's catalogue tells: case worker,
 /// supervisor, forensic, monitor, auditor, admin.
-const EXPECTED: [(&str, &str); 27] = [
+const EXPECTED: [(&str, &str); 28] = [
     ("casetrail.v1.CaseService/SubmitEvents", "WSF---"),
     ("casetrail.v1.CaseService/SubmitStream", "WSF---"),
     ("casetrail.v1.CaseService/GetCase", "WSF-A-"),
@@ -34,6 +34,7 @@ const EXPECTED: [(&str, &str); 27] = [
     ("casetrail.v1.AuditService/ReplayEvents", "----A-"),
     ("casetrail.v1.PersonalService/GetPersonal", "WSF---"),
     ("casetrail.v1.PersonalService/ListDisclosures", "-S--A-"),
+    ("casetrail.v1.PersonalService/ListRetentionDue", "-S----"),
     ("casetrail.v1.AdminService/GetServerStatus", "----AD"),
     ("casetrail.v1.AdminService/RebuildViews", "-----D"),
     ("casetrail.v1.AdminService/CreateToken", "-----D"),
