@@ -107,7 +107,7 @@ async fn a_wrong_or_missing_master_key_and_a_store_in_use_are_refused_in_words()
     );
     office.stop().await;
     let data = office.data();
-    let other_key = format!("command:printf %064d 7");
+    let other_key = "command:printf %064d 7".to_owned();
     let refused = office
         .try_start(&data, &["--master-key", &other_key])
         .await

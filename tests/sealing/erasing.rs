@@ -261,7 +261,7 @@ async fn no_older_backup_brings_back_what_was_erased() {
     };
     let path = |path: &Path| path.to_str().unwrap().to_owned();
     let url = office.url();
-    let made = vec!["backup".into(), path(&backup), "--server".into(), url];
+    let made = ["backup".into(), path(&backup), "--server".into(), url];
     tokio::task::spawn_blocking(move || {
         let arguments: Vec<&str> = made.iter().map(String::as_str).collect();
         let output = { casetrail(&arguments) }.output().unwrap();

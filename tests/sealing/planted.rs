@@ -33,7 +33,7 @@ fn forms() -> Vec<(String, Vec<u8>)> {
         padded.extend_from_slice(PLANTED.as_bytes());
         let encoded = base64(&padded);
         // The first and the last group depend on what stands beside it.
-        let whole = encoded[4..encoded.len() - 4].as_bytes().to_vec();
+        let whole = encoded.as_bytes()[4..encoded.len() - 4].to_vec();
         forms.push((format!("base64, shifted by {shift}"), whole));
     }
     forms
