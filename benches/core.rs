@@ -12,6 +12,8 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use casetrail::access::administration::Administrator;
+use casetrail::access::{Access, CallLimits, Presented, PseudonymKey, table};
 use casetrail::cli::sample::Sample;
 use casetrail::domain::{Arrival, CaseState};
 use casetrail::ledger::{Ledger, Recorder};
@@ -292,9 +294,55 @@ fn commits(bencher: &mut criterion::Bencher<'_>, log: &dyn Log, records: &[Recor
     );
 }
 
+/// What a server with accounts does for each call besides: it identifies the caller, looks the method up,
+/// takes the call into the account's rate, and judges a case and an event by the caller's authority.
+fn authorise(criterion: &mut Criterion) {
+    let ledger = Ledger::open(Arc::new(MemoryLog::new()) as Arc<dyn Log>, None).unwrap();
+    let limits = CallLimits {
+        per_second: 1_000_000,
+        burst: u32::MAX,
+        ..CallLimits::default()
+    };
+    let key = PseudonymKey::random().unwrap().0;
+    let access = Access::new(&ledger, None, limits, key);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let account = v1::AccountSpecification {
+        name: "worker-1".to_owned(),
+        role: v1::Role::CaseWorker.into(),
+        organisation: "org-1".to_owned(),
+    };
+    let by = Administrator {
+        account: "admin",
+        organisation: "server",
+    };
+    let created = access.create_token(&ledger, by, account, String::new());
+    let (token, _) = runtime.block_on(created).unwrap();
+    let authorization = format!("Bearer {token}");
+    let records = records();
+    let mut case = CaseState::new(records[0].case_id.parse().unwrap());
+    case.fold(0, &records[0]);
+    let event = records[0].event.clone().unwrap();
+    criterion.bench_function("authorise/a call by a token", |bencher| {
+        bencher.iter(|| {
+            let presented = Presented {
+                authorization: Some(Some(black_box(authorization.as_bytes()))),
+                certificate: None,
+            };
+            let identity = access.identify(&presented).unwrap();
+            let row = table::row(black_box("/casetrail.v1.CaseService/SubmitEvents")).unwrap();
+            assert!(row.allows(identity.role().unwrap()));
+            access.admit(&identity).unwrap();
+            let authority = identity.authority();
+            assert!(authority.may_record(&event) && authority.sight.includes(&case));
+        });
+    });
+}
+
 criterion_group! {
     name = core;
     config = Criterion::default().sample_size(20);
-    targets = validate, decide, retract, at_another_time, encode, append, fold
+    targets = validate, decide, retract, at_another_time, encode, append, fold, authorise
 }
 criterion_main!(core);

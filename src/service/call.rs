@@ -93,6 +93,19 @@ pub(super) fn recorder<T>(request: &Request<T>) -> Result<Recorder, Failure> {
     })
 }
 
+/// Tells the log of a submission that an account may not make.
+pub(super) fn note_refused(method: &'static str, recorder: &Recorder, failure: &Failure) {
+    if failure.code() == Code::PermissionDenied {
+        tracing::warn!(
+            target: "casetrail::refused",
+            method,
+            account = recorder.actor,
+            organisation = recorder.organisation,
+            "a submission was refused: the role may not record it"
+        );
+    }
+}
+
 /// Runs what reads the disk, or passes over all cases, apart from the async threads.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

@@ -9,7 +9,9 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::as_of::{self, Time};
-use super::call::{PAGE_BYTES_MAX, answer, blocking, caller, recorder, refuse, violation};
+use super::call::{
+    PAGE_BYTES_MAX, answer, blocking, caller, note_refused, recorder, refuse, violation,
+};
 use super::coverage::{self, Agreement};
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
@@ -45,7 +47,12 @@ impl CaseService for Cases {
             let ledger = &self.shared.ledger;
             let recorder = recorder(&request)?;
             let submission = validate::submission(request.into_inner(), ledger.today())?;
-            Ok(ledger.try_submit(submission, recorder).await?)
+            let recorded = ledger.try_submit(submission, recorder.clone()).await;
+            recorded.map_err(|error| {
+                let failure = Failure::from(error);
+                note_refused("SubmitEvents", &recorder, &failure);
+                failure
+            })
         })
         .await
     }

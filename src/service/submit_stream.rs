@@ -14,7 +14,7 @@ use std::pin::pin;
 use futures_util::future::{BoxFuture, Fuse, FusedFuture, FutureExt};
 use tonic::Streaming;
 
-use super::call::violation;
+use super::call::{note_refused, violation};
 use super::oversize::explained;
 use super::status::Failure;
 use super::stream::{Outlet, Stop};
@@ -38,7 +38,7 @@ pub(super) async fn run(
     recorder: Recorder,
     mut requests: Streaming<SubmitStreamRequest>,
 ) -> Result<(), Stop> {
-    let channel = ledger.channel(recorder);
+    let channel = ledger.channel(recorder.clone());
     let mut shutdown = pin!(outlet.shutdown());
     // At most one at a time is on its way into the writer's queue, which is what keeps the order.
     let mut entering = pin!(Fuse::terminated());
@@ -46,7 +46,7 @@ pub(super) async fn run(
     let mut answered = Vec::new();
     let mut end: Option<Result<(), Stop>> = None;
     loop {
-        at_work.drain_settled(&mut answered);
+        at_work.drain_settled(&recorder, &mut answered);
         if at_work.items.is_empty()
             && answered.is_empty()
             && let Some(end) = end.take()
@@ -159,7 +159,7 @@ impl AtWork {
     }
 
     /// Moves the answers from the front on over that are there.
-    fn drain_settled(&mut self, answered: &mut Vec<SubmitStreamResponse>) {
+    fn drain_settled(&mut self, recorder: &Recorder, answered: &mut Vec<SubmitStreamResponse>) {
         let is_settled = |item: &Item| matches!(item.state, State::Settled(_));
         while self.items.front().is_some_and(is_settled)
             && let Some(item) = self.items.pop_front()
@@ -168,7 +168,7 @@ impl AtWork {
             self.first_index = index.saturating_add(1);
             self.bytes = self.bytes.saturating_sub(item.bytes);
             if let State::Settled(result) = item.state {
-                answered.push(answer(index, item.request_id, result));
+                answered.push(answer(recorder, index, item.request_id, result));
             }
         }
     }
@@ -189,6 +189,7 @@ impl AtWork {
 }
 
 fn answer(
+    recorder: &Recorder,
     index: u64,
     request_id: String,
     result: Result<SubmitEventsResponse, Failure>,
@@ -196,6 +197,7 @@ fn answer(
     let outcome = match result {
         Ok(response) => Outcome::Recorded(response),
         Err(failure) => {
+            note_refused("SubmitStream", recorder, &failure);
             let (code, cause) = (failure.code(), failure.cause());
             tracing::debug!(method = "SubmitStream", index, ?code, cause, "refused");
             Outcome::Refused(failure.into_refusal(request_id))
