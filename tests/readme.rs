@@ -44,6 +44,16 @@ fn the_limits_are_those_of_the_code() {
             limits::SUBMISSION_CASES_MAX,
             limits::SUBMISSION_BYTES_MAX / KIB
         ),
+        format!(
+            "| personal values | {} of an event, {} of a submission; {} KiB each |",
+            limits::EVENT_PERSONAL_VALUES_MAX,
+            limits::SUBMISSION_PERSONAL_VALUES_MAX,
+            limits::PERSONAL_VALUE_BYTES_MAX / KIB
+        ),
+        format!(
+            "| cases whose personal values are asked for at once | {} |",
+            limits::PERSONAL_CASES_MAX
+        ),
         format!("| a reference | {} bytes", limits::REFERENCE_BYTES_MAX),
         format!(
             "| a request message | {} MiB, {} fields |",
