@@ -2,7 +2,7 @@
 //! nothing recorded twice.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::slice::from_ref;
@@ -243,42 +243,42 @@ fn a_second_send_is_told_that_another_is_at_work() {
     assert_eq!(outbox.run(&["append", "-"]).status.code(), Some(0));
 }
 
-/// A way to a server on which so many bytes come back and then no more, while it stays open; and what
-/// tells once they have come.
-fn way_that_falls_silent(server: SocketAddr, bytes: usize) -> (SocketAddr, mpsc::Receiver<()>) {
+/// How much of a send arrives that is interrupted: several frames, each of some submissions.
+const ARRIVING_BYTES: u64 = 64 * 1024;
+
+/// A way to a server on which so many bytes of what is sent arrive and then no more, while it stays open
+/// and all answers come back; and what tells once they have arrived. What is cut off is sent and not
+/// answered: answers themselves would be cut within a frame that holds all of them.
+fn way_that_ends_after(bytes: u64, server: SocketAddr) -> (SocketAddr, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let (silent, falls_silent) = mpsc::channel();
+    let (arrived, have_arrived) = mpsc::channel();
     std::thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
+        let (client, _) = listener.accept().unwrap();
         let mut onward = TcpStream::connect(server).unwrap();
-        let (mut sent, mut back) = (client.try_clone().unwrap(), onward.try_clone().unwrap());
-        let sending = std::thread::spawn(move || std::io::copy(&mut sent, &mut onward));
-        let (mut left, mut some) = (bytes, [0; 512]);
-        while left > 0 {
-            let length = back.read(&mut some[..left.min(512)]).unwrap();
-            client.write_all(&some[..length]).unwrap();
-            left -= length;
-        }
-        silent.send(()).unwrap();
+        let (mut back, mut answers) = (onward.try_clone().unwrap(), client.try_clone().unwrap());
+        let answering = std::thread::spawn(move || std::io::copy(&mut back, &mut answers));
+        std::io::copy(&mut client.take(bytes), &mut onward).unwrap();
+        arrived.send(()).unwrap();
         // Whoever comes again since nothing was heard for long hears nothing either.
         let others = std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
-        let _ = (sending.join(), others.join());
+        let _ = (answering.join(), others.join());
     });
-    (address, falls_silent)
+    (address, have_arrived)
 }
 
 #[tokio::test]
 async fn a_send_that_is_interrupted_keeps_what_was_answered_and_the_rest_waits() {
     let outbox = Outbox::new();
-    let submissions = sample(60);
+    let submissions = sample(200);
     assert_eq!(outbox.append(&submissions).status.code(), Some(0));
     let server = Server::start(&outbox.data());
-    // Given a server of which only the first answers come through,
-    let (address, falls_silent) = way_that_falls_silent(server.address, 4_096);
+    // Given a server to which only the first submissions come through,
     let before = length(&outbox.queue());
+    assert!(before > 4 * ARRIVING_BYTES, "{before}");
+    let (address, have_arrived) = way_that_ends_after(ARRIVING_BYTES, server.address);
     let mut sending = Process::start(outbox.send_to(&format!("http://{address}"), &[]));
-    falls_silent.recv().unwrap();
+    have_arrived.recv().unwrap();
     while length(&outbox.queue()) == before && !sending.has_ended() {
         tokio::task::yield_now().await;
     }
