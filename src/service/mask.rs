@@ -75,10 +75,9 @@ impl Mask {
     /// A change as the monitor is told it.
     pub(super) fn change(&self, large: &Districts, mut change: StatusChange) -> StatusChange {
         change.case_id = self.pseudonym(&change.case_id);
-        for standing in [&mut change.standing, &mut change.previous_standing] {
-            if let Some(standing) = standing {
-                self.standing(large, standing);
-            }
+        let standings = [&mut change.standing, &mut change.previous_standing];
+        for standing in standings.into_iter().flatten() {
+            self.standing(large, standing);
         }
         change
     }
