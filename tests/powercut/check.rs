@@ -2,6 +2,9 @@
 //! against what was submitted and what had been told.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,7 +52,13 @@ pub fn write_image(image: &Image, folder: &Path) {
         let path = folder.join(path);
         match content {
             None => std::fs::create_dir(path).unwrap(),
-            Some(content) => std::fs::write(path, &**content).unwrap(),
+            Some(content) => {
+                // A file has the permissions with which it was made, as its name does: the server
+                // makes those of its keys for their owner alone.
+                let mut file = OpenOptions::new();
+                let file = file.write(true).create_new(true).mode(0o600).open(path);
+                file.unwrap().write_all(content).unwrap();
+            }
         }
     }
 }
