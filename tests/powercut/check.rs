@@ -2,6 +2,7 @@
 //! against what was submitted and what had been told.
 
 use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,7 +50,12 @@ pub fn write_image(image: &Image, folder: &Path) {
         let path = folder.join(path);
         match content {
             None => std::fs::create_dir(path).unwrap(),
-            Some(content) => std::fs::write(path, &**content).unwrap(),
+            Some(content) => {
+                std::fs::write(&path, &**content).unwrap();
+                // An image has no modes, and a master key that others may read is refused.
+                let owner_alone = std::fs::Permissions::from_mode(0o600);
+                std::fs::set_permissions(path, owner_alone).unwrap();
+            }
         }
     }
 }
