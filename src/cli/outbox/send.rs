@@ -6,6 +6,7 @@
 //! what is no verdict on the submission itself (a server that fails) leaves it waiting.
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tonic::Code;
 use uuid::Uuid;
@@ -64,9 +65,12 @@ pub(super) async fn run(arguments: &SendArguments) -> Result<(), Failure> {
         return unless_closed(output.line(&text).and_then(|()| output.flush()));
     }
     let sent = submissions.len();
+    // One for the whole command: an interrupt that comes while answers are kept is met afterwards.
+    let mut interrupts = signal(SignalKind::interrupt())
+        .map_err(|error| Failure::local("interrupts can't be awaited", &error))?;
     let connected = tokio::select! {
         connected = arguments.server.connect_as(&arguments.recorder) => connected,
-        _ = tokio::signal::ctrl_c() => Err(interrupted()),
+        _ = interrupts.recv() => Err(interrupted()),
     };
     let connection = connected.map_err(|failure| {
         failure.with_advice(format!(
@@ -91,9 +95,9 @@ pub(super) async fn run(arguments: &SendArguments) -> Result<(), Failure> {
     let submitted = loop {
         tokio::select! {
             biased;
+            _ = interrupts.recv() => break Err(interrupted()),
             _ = answers.recv_many(&mut batch, BATCH_MAX) => kept.keep(&mut queue, &mut batch)?,
             submitted = &mut flight => break submitted,
-            _ = tokio::signal::ctrl_c() => break Err(interrupted()),
         }
     };
     drop(flight);
