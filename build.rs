@@ -15,13 +15,14 @@ const FILES: [&str; 8] = [
 
 /// Messages that hold personal data or a secret: `wire::private` writes their Debug, which shows none
 /// of it.
-const PERSONAL: [&str; 6] = [
+const PERSONAL: [&str; 7] = [
     ".casetrail.v1.PersonalValue",
     ".casetrail.v1.PersonName",
     ".casetrail.v1.PersonNamePart",
     ".casetrail.v1.PersonIdentifier",
     ".casetrail.v1.Coordinates",
     ".casetrail.v1.CreateTokenResponse",
+    ".casetrail.v1.SearchByNameRequest",
 ];
 
 /// Enumerations that stand in the snapshots of the views.

@@ -10,6 +10,7 @@
 //! | 0 | [`wire`] | the protocol's types, validation of what arrives, dates, record blocks |
 //! | 1 | [`domain`] | the lifecycles as tables; cases, decisions and folds, pure |
 //! | 1 | [`log`] | the append-only log: its contract, the engine on sled, a reference engine |
+//! | 1 | [`names`] | what counts as the same name, and the index by which names are found |
 //! | 1 | [`seal`] | keys of subjects: sealing of personal values, and erasure |
 //! | 2 | [`view`] | what the log adds up to, in memory, and its snapshots |
 //! | 3 | [`ledger`] | the writer: from submissions to durable records and answers |
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod domain;
 pub mod ledger;
 pub mod log;
+pub mod names;
 pub mod seal;
 pub mod service;
 pub mod view;

@@ -16,7 +16,7 @@ use proc_macro2::{TokenStream, TokenTree};
 /// Top-level modules from the lowest floor up. Those of one floor don't import each other.
 const FLOORS: [&[&str]; 7] = [
     &["wire"],
-    &["domain", "log", "seal"],
+    &["domain", "log", "names", "seal"],
     &["view"],
     &["ledger"],
     &["access"],

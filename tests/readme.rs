@@ -54,6 +54,12 @@ fn the_limits_are_those_of_the_code() {
             "| cases whose personal values are asked for at once | {} |",
             limits::PERSONAL_CASES_MAX
         ),
+        format!(
+            "| a search by name | {} parts of {} bytes; {} matches |",
+            limits::SEARCH_PARTS_MAX,
+            limits::SEARCH_PART_BYTES_MAX,
+            limits::SEARCH_MATCHES_MAX
+        ),
         format!("| a reference | {} bytes", limits::REFERENCE_BYTES_MAX),
         format!(
             "| a request message | {} MiB, {} fields |",

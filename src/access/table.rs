@@ -57,7 +57,7 @@ const COUNTERS: &[Role] = &[CaseWorker, Supervisor, Forensic, Monitor, Auditor];
 
 /// All methods of the server.
 #[rustfmt::skip] // A table is read by its columns.
-pub static ROWS: [Row; 28] = [
+pub static ROWS: [Row; 29] = [
     call("/casetrail.v1.CaseService/SubmitEvents", WRITERS),
     stream("/casetrail.v1.CaseService/SubmitStream", WRITERS),
     call("/casetrail.v1.CaseService/GetCase", READERS),
@@ -73,6 +73,7 @@ pub static ROWS: [Row; 28] = [
     stream("/casetrail.v1.MonitorService/WatchAlerts", READERS),
     stream("/casetrail.v1.AuditService/ReplayEvents", &[Auditor]),
     call("/casetrail.v1.PersonalService/GetPersonal", WRITERS),
+    call("/casetrail.v1.PersonalService/SearchByName", WRITERS),
     call("/casetrail.v1.PersonalService/ListDisclosures", &[Supervisor, Auditor]),
     call("/casetrail.v1.PersonalService/ListRetentionDue", &[Supervisor]),
     call("/casetrail.v1.AdminService/GetServerStatus", &[Auditor, Admin]),

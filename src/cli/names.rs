@@ -10,7 +10,8 @@ use crate::domain::lifecycle::document::{event_name, status_name};
 use crate::wire::v1::{
     AccessObject, AlertRule, CaseKind, CaseReopenedReason, CaseStatus, ContestedCause,
     CorrectionReason, Credibility, DisclosurePurpose, ErasureGround, EventType, ExclusionReason,
-    FollowUpTask, LegalCategory, PersonalClass, Record, RetractionReason, Service, Standing,
+    FollowUpTask, LegalCategory, NameMatchKind, PersonalClass, Record, RetractionReason, Service,
+    Standing,
 };
 
 /// No enumeration of the protocol has numbers beyond this one.
@@ -134,6 +135,11 @@ pub(super) fn personal_class(class: PersonalClass) -> String {
 /// The name of a purpose, for example `CaseWork`.
 pub(super) fn disclosure_purpose(purpose: DisclosurePurpose) -> String {
     camel(purpose.as_str_name(), "DISCLOSURE_PURPOSE_")
+}
+
+/// How a name matches, for example `approximate`.
+pub(super) fn name_match_kind(kind: NameMatchKind) -> String {
+    camel(kind.as_str_name(), "NAME_MATCH_KIND_").to_lowercase()
 }
 
 /// The name of a ground, for example `SubjectRequest`.

@@ -1,5 +1,7 @@
 //! `casetrail personal`: personal data, and to whom it was disclosed.
 
+use std::fmt;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::connection::{RecorderArguments, ServerArguments};
@@ -8,7 +10,7 @@ use super::names;
 use super::output::{Output, note};
 use crate::wire::v1::{
     Disclosure, DisclosurePurpose, GetPersonalRequest, ListDisclosuresRequest, PersonalClass,
-    PersonalEntry, PersonalValue, personal_value::Value,
+    PersonalEntry, PersonalValue, SearchByNameRequest, personal_value::Value,
 };
 
 /// The largest page that a server gives.
@@ -23,6 +25,7 @@ many values, and what for.
 Examples:
   casetrail personal get 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --purpose case-work
   casetrail personal get 018f3a5e-7c1b-7d11-9a41-5be1f0e0c001 --purpose tracing --class identity --json
+  casetrail personal search Petrov Ivan --birth-year 1991 --purpose tracing
   casetrail personal disclosures --subject 018f3a5e-7c1b-7d11-9a41-5be1f0e05001")]
 pub(super) struct PersonalArguments {
     #[command(subcommand)]
@@ -33,6 +36,8 @@ pub(super) struct PersonalArguments {
 enum Command {
     /// Show the personal values of cases
     Get(GetArguments),
+    /// Find persons by their name, in any order and script
+    Search(SearchArguments),
     /// List to whom personal data was disclosed
     Disclosures(DisclosuresArguments),
 }
@@ -62,6 +67,41 @@ struct GetArguments {
     server: ServerArguments,
     #[command(flatten)]
     recorder: RecorderArguments,
+}
+
+/// Which name, and what for.
+#[derive(Args)]
+struct SearchArguments {
+    /// Parts of the name, in any order and script
+    #[arg(value_name = "PART", required = true, num_args = 1..=8)]
+    name_parts: Vec<String>,
+    /// Only persons whose recorded birth date can be in this year
+    #[arg(
+        long,
+        value_name = "YEAR",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    birth_year: i32,
+    /// What the answer is for
+    #[arg(long, value_name = "PURPOSE")]
+    purpose: Purpose,
+    /// What it is for more closely: a reference without spaces, never a name
+    #[arg(long, value_name = "REFERENCE", default_value = "")]
+    purpose_reference: String,
+    /// One line of canonical protobuf JSON a match
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+    #[command(flatten)]
+    recorder: RecorderArguments,
+}
+
+impl fmt::Debug for SearchArguments {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SearchArguments(withheld)")
+    }
 }
 
 /// Of whom.
@@ -146,8 +186,43 @@ impl Class {
 pub(super) async fn run(arguments: &PersonalArguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Get(arguments) => get(arguments).await,
+        Command::Search(arguments) => search(arguments).await,
         Command::Disclosures(arguments) => disclosures(arguments).await,
     }
+}
+
+async fn search(arguments: &SearchArguments) -> Result<(), Failure> {
+    let connection = arguments.server.connect_as(&arguments.recorder).await?;
+    let mut request = SearchByNameRequest::default();
+    request.name_parts.clone_from(&arguments.name_parts);
+    request.birth_year = arguments.birth_year;
+    request.purpose = arguments.purpose.of_protocol().into();
+    request
+        .purpose_reference
+        .clone_from(&arguments.purpose_reference);
+    let answer = connection.personal().search_by_name(request).await;
+    let answer = answer
+        .map_err(|status| connection.failure(&status))?
+        .into_inner();
+    let mut output = Output::stdout();
+    for matching in &answer.matches {
+        if arguments.json {
+            output.json(matching)?;
+        } else {
+            let kind = names::name_match_kind(matching.kind());
+            let (case_id, subject_id) = (&matching.case_id, &matching.subject_id);
+            output.line(&format!("{kind:<11}  case {case_id}  subject {subject_id}"))?;
+        }
+    }
+    output.flush()?;
+    match answer.matches.len() {
+        0 => note("nobody was found"),
+        _ if answer.more => {
+            note("there are more: give a further part of the name, or a birth year")
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 async fn get(arguments: &GetArguments) -> Result<(), Failure> {
@@ -281,11 +356,24 @@ fn told(disclosure: &Disclosure) -> Vec<String> {
         "" => String::new(),
         reference => format!(" ({reference})"),
     };
+    if disclosure.name_search && disclosure.values.is_empty() {
+        return vec![format!(
+            "{:>8}  {}  {by:<20}  {}{reference}: a search by name that found nobody",
+            disclosure.number,
+            names::time(disclosure.recorded_at.as_ref()),
+            names::disclosure_purpose(disclosure.purpose()),
+        )];
+    }
+    let how = if disclosure.name_search {
+        ", found by name"
+    } else {
+        ""
+    };
     let values = disclosure.values.iter();
     values
         .map(|values| {
             format!(
-                "{:>8}  {}  {by:<20}  {}{reference}: {} of {} about {} in case {}",
+                "{:>8}  {}  {by:<20}  {}{reference}: {} of {} about {} in case {}{how}",
                 disclosure.number,
                 names::time(disclosure.recorded_at.as_ref()),
                 names::disclosure_purpose(disclosure.purpose()),

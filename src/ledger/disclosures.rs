@@ -135,7 +135,9 @@ impl Disclosures {
                     .values
                     .retain(|values| values.subject_id == *subject);
             }
-            if !disclosure.values.is_empty() {
+            // A search by name that found nobody concerns no subject.
+            let of_nobody = disclosure.name_search && subject.is_none();
+            if of_nobody || !disclosure.values.is_empty() {
                 listed.push(disclosure);
             }
             at = next;

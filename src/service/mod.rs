@@ -28,6 +28,7 @@ mod guard;
 mod history;
 mod mask;
 mod monitor;
+mod name_search;
 mod oversize;
 mod personal;
 mod replay;
@@ -69,6 +70,7 @@ use self::connection::Speaking;
 use self::guard::Guarded;
 use self::mask::LargeDistricts;
 use self::monitor::Monitor;
+use self::name_search::NameSearch;
 use self::oversize::Explained;
 use self::personal::Personal;
 pub use self::retention::RetentionRule;
@@ -233,6 +235,7 @@ impl Server {
             access: self.access.clone(),
             large_districts: LargeDistricts::default(),
             retention: self.retention,
+            names: NameSearch::default(),
         });
         let silence_max = self.limits.silence_max;
         let arrivals = Arc::new(Arrivals::new(self.limits.arrival_max));
@@ -385,6 +388,7 @@ struct Shared {
     /// For monitors.
     large_districts: LargeDistricts,
     retention: Vec<RetentionRule>,
+    names: NameSearch,
 }
 
 impl Shared {

@@ -13,9 +13,10 @@ use uuid::Uuid;
 use super::Shared;
 use super::call::{PAGE_BYTES_MAX, answer, blocking, caller, recorder};
 use super::history::record_at;
+use super::name_search;
 use super::retention;
 use super::status::Failure;
-use crate::domain::CaseState;
+use crate::domain::{CaseState, Sight};
 use crate::ledger::{Ledger, Recorder};
 use crate::log::Log;
 use crate::seal::{Keyring, Unopened};
@@ -23,7 +24,7 @@ use crate::wire::v1::personal_service_server::PersonalService;
 use crate::wire::v1::{
     DisclosedValues, Disclosure, GetPersonalRequest, GetPersonalResponse, ListDisclosuresRequest,
     ListDisclosuresResponse, ListRetentionDueRequest, ListRetentionDueResponse, PersonalClass,
-    PersonalEntry, SealedPersonal,
+    PersonalEntry, SealedPersonal, SearchByNameRequest, SearchByNameResponse,
 };
 use crate::wire::validate::{self, PersonalPlace, PersonalQuery};
 
@@ -45,6 +46,23 @@ impl PersonalService for Personal {
             let query = validate::personal_query(request.into_inner())?;
             let cases = find(&shared.ledger, &reader, &query)?;
             blocking(move || disclose(&shared.ledger, &reader, &query, &cases)).await?
+        })
+        .await
+    }
+
+    async fn search_by_name(
+        &self,
+        request: Request<SearchByNameRequest>,
+    ) -> Result<Response<SearchByNameResponse>, Status> {
+        let shared = Arc::clone(&self.shared);
+        answer("SearchByName", async move {
+            let reader = Reader::of(&request)?;
+            if !reader.classes.contains(&PersonalClass::Identity) {
+                return Err(Failure::not_permitted(caller(&request)?.role()));
+            }
+            let request = request.into_inner();
+            validate::name_search(&request)?;
+            name_search::search(&shared, reader.who, request).await
         })
         .await
     }
@@ -94,7 +112,9 @@ impl PersonalService for Personal {
                 };
                 disclosure.values.retain(is_seen);
             }
-            disclosures.retain(|disclosure| !disclosure.values.is_empty());
+            disclosures.retain(|disclosure| {
+                !disclosure.values.is_empty() || (sight == Sight::All && disclosure.name_search)
+            });
             Ok(ListDisclosuresResponse {
                 disclosures,
                 next_page_token: next.map(|place| query.token(place)).unwrap_or_default(),
@@ -165,6 +185,7 @@ fn disclose(
             organisation: reader.who.organisation.clone(),
             purpose: query.purpose.into(),
             purpose_reference: query.purpose_reference.clone(),
+            name_search: false,
             values: values
                 .map(|((case_id, subject_id, class), count)| DisclosedValues {
                     case_id: case_id.to_string(),

@@ -181,6 +181,24 @@ impl Failure {
         Self::new(Code::Unavailable, "KEYS_UNAVAILABLE", message).caused_by(cause)
     }
 
+    /// Not every name in the log was read yet.
+    pub(super) fn names_not_ready(position: u64, head: u64) -> Self {
+        let message = format!(
+            "the names in the log are still being read, up to position {position} of {head}: search \
+             again in a few seconds"
+        );
+        Self::new(Code::Unavailable, "NAMES_NOT_READY", message)
+            .retry_after(RETRY_STREAM)
+            .with("position", position)
+            .with("head", head)
+    }
+
+    /// The names in the log can't be read; the log of the server was told why.
+    pub(super) fn names_unavailable() -> Self {
+        let message = "the names in the log can't be read; the server's log tells why";
+        Self::new(Code::Unavailable, "NAMES_UNAVAILABLE", message.to_owned())
+    }
+
     /// The record of disclosures can't be written or read, so that nothing is disclosed.
     pub(super) fn disclosures_unavailable(cause: impl ToString) -> Self {
         let message = "the record of disclosures can't be used, and nothing is disclosed without it; \

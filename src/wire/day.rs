@@ -53,6 +53,12 @@ impl Day {
         )
     }
 
+    /// The year that it is in.
+    pub fn year(self) -> i32 {
+        let julian = self.0.saturating_add(EPOCH_JULIAN_DAY);
+        Date::from_julian_day(julian).map_or(0, Date::year)
+    }
+
     /// The day so many days later (or earlier), no further than the first and the last day.
     #[must_use]
     pub fn plus(self, days: i32) -> Self {

@@ -25,6 +25,12 @@ pub const SUBMISSION_PERSONAL_VALUES_MAX: usize = 500;
 pub const PERSONAL_FIELD_BYTES_MAX: usize = 64;
 /// Number of parts of a name; it has at least one.
 pub const NAME_PARTS_MAX: usize = 32;
+/// Number of parts of a name that is searched for; there is at least one.
+pub const SEARCH_PARTS_MAX: usize = 8;
+/// Length of one of them, in bytes of UTF-8.
+pub const SEARCH_PART_BYTES_MAX: usize = 200;
+/// Number of matches that a search by name tells.
+pub const SEARCH_MATCHES_MAX: usize = 100;
 /// Number of cases whose personal values are asked for at once.
 pub const PERSONAL_CASES_MAX: usize = 100;
 /// Length of a request message, in bytes: 4 MiB.

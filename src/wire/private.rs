@@ -36,6 +36,12 @@ impl Drop for v1::PersonalValue {
     }
 }
 
+impl Drop for v1::SearchByNameRequest {
+    fn drop(&mut self) {
+        self.name_parts.zeroize();
+    }
+}
+
 /// Writes Debug impls that print the type's name alone.
 macro_rules! opaque {
     ($($message:ty => $name:literal),* $(,)?) => {$(
@@ -55,4 +61,5 @@ opaque! {
     v1::PersonIdentifier => "PersonIdentifier",
     v1::Coordinates => "Coordinates",
     v1::CreateTokenResponse => "CreateTokenResponse",
+    v1::SearchByNameRequest => "SearchByNameRequest",
 }

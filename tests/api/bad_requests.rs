@@ -134,6 +134,7 @@ async fn bytes_that_are_no_request_of_this_version_are_refused_and_nothing_is_re
         "AdminService/GetServerStatus",
         "AdminService/RebuildViews",
         "PersonalService/GetPersonal",
+        "PersonalService/SearchByName",
         "PersonalService/ListDisclosures",
         "PersonalService/ListRetentionDue",
     ] {

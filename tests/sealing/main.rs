@@ -17,6 +17,7 @@ mod commands;
 mod crash;
 mod disclosing;
 mod erasing;
+mod names;
 mod office;
 mod planted;
 mod retaining;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use casetrail::wire::v1::{
     self, CaseChange, DisclosurePurpose, EventType as E, GetPersonalRequest, GetPersonalResponse,
-    PersonalClass as Class, PersonalValue, Record, ReplayEventsRequest, SubmitEventsRequest,
-    SubmitEventsResponse, personal_value::Value, replay_events_response::Item,
+    PersonName, PersonNamePart, PersonalClass as Class, PersonalValue, Record, ReplayEventsRequest,
+    SubmitEventsRequest, SubmitEventsResponse, personal_value::Value, replay_events_response::Item,
 };
 use prost::Message;
 use tempfile::TempDir;
@@ -181,6 +181,20 @@ pub fn text(subject: &str, class: Class, text: &str) -> PersonalValue {
         personal_class: class.into(),
         field: "note".to_owned(),
         value: Some(Value::Text(text.to_owned())),
+    }
+}
+
+/// A name of one part.
+pub fn name(subject: &str, part: &str) -> PersonalValue {
+    let part = PersonNamePart {
+        text: part.to_owned(),
+        ..PersonNamePart::default()
+    };
+    PersonalValue {
+        subject_id: subject.to_owned(),
+        personal_class: Class::Identity.into(),
+        field: "name".to_owned(),
+        value: Some(Value::Name(PersonName { parts: vec![part] })),
     }
 }
 

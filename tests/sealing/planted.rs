@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use casetrail::wire::v1::{
-    EventType as E, ListDisclosuresRequest, PersonalClass as Class, ReplayEventsRequest,
-    WatchStatusRequest, watch_status_request::Start,
+    DisclosurePurpose, EventType as E, ListDisclosuresRequest, PersonalClass as Class,
+    ReplayEventsRequest, SearchByNameRequest, WatchStatusRequest, watch_status_request::Start,
 };
 use tokio::time::timeout;
 
-use super::office::{Office, asking, one, subject, text, with_values};
+use super::office::{Office, asking, name, one, subject, text, with_values};
 use super::support::server::{casetrail, content};
 use super::support::{fresh_uuid, valid_event};
 
@@ -81,7 +81,12 @@ fn the_search_finds_what_is_there() {
 async fn a_planted_value_is_in_no_byte_but_those_of_its_disclosure() {
     let mut office = Office::open().await;
     let subject = subject();
-    let values = || vec![text(&subject, Class::Identity, PLANTED)];
+    let values = || {
+        vec![
+            text(&subject, Class::Identity, PLANTED),
+            name(&subject, PLANTED),
+        ]
+    };
     let mut told = Vec::new();
     let case_id = office.case_with(values()).await;
 
@@ -121,6 +126,23 @@ async fn a_planted_value_is_in_no_byte_but_those_of_its_disclosure() {
     let mut asked = asking(&[&case_id]);
     asked.purpose_reference = PLANTED.to_owned();
     told.push(format!("{:?}", office.ask(asked).await));
+
+    // Who searches for it is told whom it leads to.
+    for purpose in [DisclosurePurpose::Tracing, DisclosurePurpose::Unspecified] {
+        let request = SearchByNameRequest {
+            name_parts: vec![PLANTED.to_owned()],
+            birth_year: 0,
+            purpose: purpose.into(),
+            purpose_reference: String::new(),
+        };
+        told.push(format!("{request:?}"));
+        let answer = office.client.personal().search_by_name(request).await;
+        if purpose == DisclosurePurpose::Tracing {
+            // In both cases.
+            assert_eq!(answer.as_ref().unwrap().get_ref().matches.len(), 2);
+        }
+        told.push(format!("{answer:?}"));
+    }
 
     // The disclosure itself shows it; its Debug doesn't.
     let opened = office.opened(&case_id).await;
@@ -164,6 +186,7 @@ async fn a_planted_value_is_in_no_byte_but_those_of_its_disclosure() {
         vec!["replay", "--json"],
         vec!["history", &case_id, "--json"],
         vec!["get", &case_id, "--json"],
+        vec!["personal", "search", PLANTED, "--purpose", "tracing"],
         vec!["personal", "disclosures", "--json"],
         vec!["status", "--with-digest"],
     ] {

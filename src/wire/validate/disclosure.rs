@@ -6,7 +6,10 @@ use prost::Message;
 use uuid::Uuid;
 
 use super::{Checker, Invalid, PageScope, page_size, page_token};
-use crate::wire::limits::{FILTER_VALUES_MAX, PERSONAL_CASES_MAX};
+use crate::wire::edtf::Day;
+use crate::wire::limits::{
+    FILTER_VALUES_MAX, PERSONAL_CASES_MAX, SEARCH_PART_BYTES_MAX, SEARCH_PARTS_MAX,
+};
 use crate::wire::v1;
 
 /// Which personal values are asked for, and what for.
@@ -95,6 +98,43 @@ pub fn personal_query(mut request: v1::GetPersonalRequest) -> Result<PersonalQue
         },
         scope,
     })
+}
+
+/// Checks a request for who has a name; what it searches for stays in it.
+///
+/// # Errors
+/// Tells all fields that are wrong, and nothing of the name.
+pub fn name_search(request: &v1::SearchByNameRequest) -> Result<(), Invalid> {
+    let mut checker = Checker::without_day();
+    let count = request.name_parts.len();
+    if !(1..=SEARCH_PARTS_MAX).contains(&count) {
+        let what = format!("are {count}; give 1 to {SEARCH_PARTS_MAX}");
+        checker.violation("name_parts", what);
+    }
+    for (place, part) in request.name_parts.iter().enumerate() {
+        if part.len() > SEARCH_PART_BYTES_MAX || !part.chars().any(char::is_alphanumeric) {
+            checker.violation(
+                format_args!("name_parts[{place}]"),
+                format!(
+                    "is no part of a name; give a word of at most {SEARCH_PART_BYTES_MAX} bytes that \
+                     has a letter"
+                ),
+            );
+        }
+    }
+    let is_year = |year| Day::from_calendar(year, 1, 1).is_some();
+    if request.birth_year != 0 && !u16::try_from(request.birth_year).is_ok_and(is_year) {
+        checker.violation("birth_year", "is no year; give 1 to 9999, or leave it out");
+    }
+    checker.choice(
+        "purpose",
+        request.purpose,
+        v1::DisclosurePurpose::as_str_name,
+    );
+    if !request.purpose_reference.is_empty() {
+        checker.reference("purpose_reference", &request.purpose_reference);
+    }
+    checker.finish()
 }
 
 /// Of whom the disclosures are asked for, if not of all; how many; and from which place on.

@@ -33,7 +33,7 @@ mod personal;
 pub use as_of::{AsOf, KnownAt, Month, as_of, day, months};
 use checker::{Checker, Segment};
 pub use disclosure::{
-    DisclosureQuery, PersonalPlace, PersonalQuery, disclosure_query, personal_query,
+    DisclosureQuery, PersonalPlace, PersonalQuery, disclosure_query, name_search, personal_query,
 };
 use envelope::Seen;
 pub use filter::{CaseFilter, ReplayFilter, alert_rules, case_filter, replay_filter};

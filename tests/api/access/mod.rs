@@ -5,6 +5,7 @@ mod forged;
 mod grants;
 mod limits;
 mod monitor;
+mod names;
 mod personal;
 mod scope;
 mod table;

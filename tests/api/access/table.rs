@@ -17,7 +17,7 @@ use super::world::{Caller, World};
 
 /// Who may call what, copied by hand from the roles that the domain's catalogue tells: case worker,
 /// supervisor, forensic, monitor, auditor, admin.
-const EXPECTED: [(&str, &str); 28] = [
+const EXPECTED: [(&str, &str); 29] = [
     ("casetrail.v1.CaseService/SubmitEvents", "WSF---"),
     ("casetrail.v1.CaseService/SubmitStream", "WSF---"),
     ("casetrail.v1.CaseService/GetCase", "WSF-A-"),
@@ -33,6 +33,7 @@ const EXPECTED: [(&str, &str); 28] = [
     ("casetrail.v1.MonitorService/WatchAlerts", "WSF-A-"),
     ("casetrail.v1.AuditService/ReplayEvents", "----A-"),
     ("casetrail.v1.PersonalService/GetPersonal", "WSF---"),
+    ("casetrail.v1.PersonalService/SearchByName", "WSF---"),
     ("casetrail.v1.PersonalService/ListDisclosures", "-S--A-"),
     ("casetrail.v1.PersonalService/ListRetentionDue", "-S----"),
     ("casetrail.v1.AdminService/GetServerStatus", "----AD"),
