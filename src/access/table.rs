@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use crate::domain::{Authority, Sight, Writes};
+use crate::domain::{Authority, Sight, TwoPersons, Writes};
 use crate::wire::event_type;
 use crate::wire::v1::{CaseKind, EventType as E, PersonalClass, Role};
 use Role::{Admin, Auditor, CaseWorker, Forensic, Monitor, Supervisor};
@@ -91,7 +91,7 @@ pub static ROWS: [Row; 28] = [
 /// What a forensic account sees.
 const FORENSIC_KINDS: &[CaseKind] = &[CaseKind::Remains, CaseKind::Site, CaseKind::Inquiry];
 
-/// What forensic accounts record: examinations, samples, identifications.
+/// Examinations, samples, identifications.
 const FORENSIC_EVENTS: &[E] = &[
     E::ExaminationStarted,
     E::PostMortemCompleted,
@@ -102,6 +102,20 @@ const FORENSIC_EVENTS: &[E] = &[
     E::MatchExcluded,
     E::IdentificationEstablished,
     E::IdentificationRevoked,
+];
+
+/// What forensic accounts record: those, and that they hold one of those for more or less true.
+const FORENSIC_WRITES: &[E] = &[
+    E::ExaminationStarted,
+    E::PostMortemCompleted,
+    E::FoundNonHuman,
+    E::SampleTaken,
+    E::SampleResultReceived,
+    E::MatchHypothesised,
+    E::MatchExcluded,
+    E::IdentificationEstablished,
+    E::IdentificationRevoked,
+    E::VerificationChanged,
 ];
 
 /// What supervisors confirm, and case workers only allege.
@@ -127,8 +141,8 @@ const NOT_BY_CASE_WORKERS: &[E] = &[
     E::IdentificationRevoked,
 ];
 
-/// What an account of a role sees and records.
-pub fn authority(role: Role, organisation: &str) -> Authority {
+/// What an account of a role sees and records, where these acts take two persons.
+pub fn authority(role: Role, organisation: &str, two_persons: TwoPersons) -> Authority {
     let own = |kinds| Sight::Organisation {
         organisation: organisation.to_owned(),
         kinds,
@@ -148,11 +162,15 @@ pub fn authority(role: Role, organisation: &str) -> Authority {
                 unconfirmed_only: &[],
             },
         ),
-        Forensic => (own(FORENSIC_KINDS), Writes::Only(FORENSIC_EVENTS)),
+        Forensic => (own(FORENSIC_KINDS), Writes::Only(FORENSIC_WRITES)),
         Monitor | Auditor => (Sight::All, Writes::Only(&[])),
         Admin | Role::Unspecified => (Sight::Nothing, Writes::Only(&[])),
     };
-    Authority { sight, writes }
+    Authority {
+        sight,
+        writes,
+        two_persons,
+    }
 }
 
 /// All classes of personal data.
@@ -238,7 +256,7 @@ pub fn document() -> String {
     }
     out.push_str("\n\n| role | sees | opens personal data of | records |\n|---|---|---|---|");
     for role in ROLES {
-        let Authority { sight, writes } = authority(role, "");
+        let Authority { sight, writes, .. } = authority(role, "", TwoPersons::EVERYWHERE);
         let name = role_name(role);
         let masked = if is_masked(role) {
             ", under pseudonyms; counts as published"

@@ -8,9 +8,10 @@ use tonic::Code;
 
 use crate::domain::lifecycle::document::{event_name, status_name};
 use crate::wire::v1::{
-    AccessObject, AlertRule, CaseKind, CaseReopenedReason, CaseStatus, ContestedCause,
-    CorrectionReason, Credibility, DisclosurePurpose, ErasureGround, EventType, ExclusionReason,
-    FollowUpTask, LegalCategory, PersonalClass, Record, RetractionReason, Service, Standing,
+    AccessObject, AlertRule, CaseClosedReason, CaseKind, CaseReopenedReason, CaseStatus,
+    ContestedCause, CorrectionReason, Credibility, DisclosurePurpose, ErasureGround, EventType,
+    ExclusionReason, FollowUpTask, LegalCategory, PersonalClass, Record, RetractionReason, Service,
+    Standing,
 };
 
 /// No enumeration of the protocol has numbers beyond this one.
@@ -139,6 +140,11 @@ pub(super) fn disclosure_purpose(purpose: DisclosurePurpose) -> String {
 /// The name of a ground, for example `SubjectRequest`.
 pub(super) fn erasure_ground(ground: ErasureGround) -> String {
     camel(ground.as_str_name(), "ERASURE_GROUND_")
+}
+
+/// Why a case is closed, for example `Completed`.
+pub(super) fn case_closed_reason(reason: CaseClosedReason) -> String {
+    camel(reason.as_str_name(), "CASE_CLOSED_REASON_")
 }
 
 /// What a case is referred for, for example `FamilyContact`.

@@ -39,6 +39,8 @@ pub(super) fn is_kept(payload: &Payload) -> bool {
             | Payload::ErasureRequested(_)
             | Payload::ErasureExecuted(_)
             | Payload::ErasureRefused(_)
+            | Payload::ClosureProposed(_)
+            | Payload::IdentificationEstablished(_)
             | Payload::PotentialMatchFound(_)
             | Payload::AgreementSigned(_)
             | Payload::ClauseAdded(_)

@@ -238,7 +238,7 @@ pub static LIFECYCLES: [&Lifecycle; 8] = [
 ];
 
 /// The events that every kind has, as far as they are built.
-pub const COMMON: [EventType; 35] = [
+pub const COMMON: [EventType; 36] = [
     EventType::CaseClosed,
     EventType::CaseReopened,
     EventType::VerificationChanged,
@@ -274,6 +274,7 @@ pub const COMMON: [EventType; 35] = [
     EventType::ErasureExecuted,
     EventType::ErasureRefused,
     EventType::DataDisclosed,
+    EventType::ClosureProposed,
 ];
 
 /// A row, read.
