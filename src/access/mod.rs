@@ -130,6 +130,13 @@ impl Access {
         Arc::clone(&accounts.unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether an account is an auditor's who may open personal data now.
+    pub fn is_unsealed(&self, identity: &Identity) -> bool {
+        let accounts = self.accounts();
+        let account = accounts.open(identity.account());
+        account.is_some_and(|account| account.is_unsealed(self.clock.now()))
+    }
+
     /// The pseudonyms by which an account is told cases.
     pub fn pseudonyms(&self, account: &str) -> Pseudonyms {
         self.pseudonym_key.of_account(account)

@@ -11,7 +11,7 @@ use crate::wire::v1::{
     AccessObject, AlertRule, CaseClosedReason, CaseKind, CaseReopenedReason, CaseStatus,
     ContestedCause, CorrectionReason, Credibility, DisclosurePurpose, ErasureGround, EventType,
     ExclusionReason, FollowUpTask, LegalCategory, PersonalClass, Record, RetractionReason, Service,
-    Standing,
+    Standing, UnsealingReason,
 };
 
 /// No enumeration of the protocol has numbers beyond this one.
@@ -23,6 +23,16 @@ pub(super) fn kind_parser() -> impl TypedValueParser<Value = i32> {
         CaseKind::try_from(number)
             .ok()
             .map(|kind| self::kind(kind).to_lowercase())
+    })
+}
+
+/// Parses why an auditor may open personal data, for example `complaint`.
+pub(super) fn unsealing_reason_parser() -> impl TypedValueParser<Value = i32> {
+    parser(|number| {
+        let reason = UnsealingReason::try_from(number).ok()?;
+        let name = reason.as_str_name().strip_prefix("UNSEALING_REASON_")?;
+        let name = name.to_lowercase().replace('_', "-");
+        (reason != UnsealingReason::Unspecified).then_some(name)
     })
 }
 

@@ -77,6 +77,7 @@ impl Authority {
                 EventType::TokenIssued,
                 EventType::CertificateEnrolled,
                 EventType::GrantRevoked,
+                EventType::UnsealingGranted,
                 EventType::UserAccountClosed,
             ]),
             two_persons: TwoPersons::NOWHERE,

@@ -51,6 +51,7 @@ pub(super) fn is_kept(payload: &Payload) -> bool {
             | Payload::TokenIssued(_)
             | Payload::CertificateEnrolled(_)
             | Payload::GrantRevoked(_)
+            | Payload::UnsealingGranted(_)
     )
 }
 

@@ -67,7 +67,7 @@ use self::case::Cases;
 use self::changes::{Change, Feed};
 use self::connection::Speaking;
 use self::guard::Guarded;
-use self::mask::LargeDistricts;
+use self::mask::Publications;
 use self::monitor::Monitor;
 use self::oversize::Explained;
 use self::personal::Personal;
@@ -231,7 +231,7 @@ impl Server {
             alert_passes: Passes::default(),
             latest_day: AtomicI32::new(Day::MIN.0),
             access: self.access.clone(),
-            large_districts: LargeDistricts::default(),
+            publications: Publications::default(),
             retention: self.retention,
         });
         let silence_max = self.limits.silence_max;
@@ -383,7 +383,7 @@ struct Shared {
     /// Who may call; none on a server without accounts.
     access: Option<Arc<Access>>,
     /// For monitors.
-    large_districts: LargeDistricts,
+    publications: Publications,
     retention: Vec<RetentionRule>,
 }
 

@@ -169,4 +169,5 @@ payloads! {
     CertificateEnrolled: certificate_enrolled,
     GrantRevoked: grant_revoked,
     UserAccountClosed: user_account_closed,
+    UnsealingGranted: unsealing_granted,
 }

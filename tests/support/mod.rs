@@ -651,5 +651,10 @@ pub fn valid_payload(event_type: Type) -> Payload {
             grant_event_id: id(),
         }),
         Type::UserAccountClosed => Payload::UserAccountClosed(v1::UserAccountClosed {}),
+        Type::UnsealingGranted => Payload::UnsealingGranted(v1::UnsealingGranted {
+            reason: v1::UnsealingReason::Complaint.into(),
+            request_reference: reference("request"),
+            until: Some(Default::default()),
+        }),
     }
 }

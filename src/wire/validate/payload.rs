@@ -486,6 +486,13 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
             c.identifier("grant_event_id", &mut p.grant_event_id);
         }
         Payload::UserAccountClosed(_) => {}
+        Payload::UnsealingGranted(p) => {
+            c.choice("reason", p.reason, v1::UnsealingReason::as_str_name);
+            c.reference("request_reference", &p.request_reference);
+            if p.until.is_none() {
+                c.violation("until", "is missing; give the time when it ends");
+            }
+        }
     }
 }
 
