@@ -9,16 +9,24 @@ use super::token::{NoRandomness, new_identifier, new_token, sha256_of};
 use super::{Access, jwt};
 use crate::domain::{Authority, UserAccount};
 use crate::ledger::{Ledger, Recorder, SubmitError};
+use crate::wire::moment::Moment;
 use crate::wire::v1::case_change::Expected;
 use crate::wire::v1::{
     AccountSpecification, CaseChange, CertificateEnrolled, Credibility, Event, GrantKind,
-    GrantRevoked, Role, Source, SourceConnection, SourceReliability, SubmitEventsRequest,
-    TokenIssued, UserAccountClosed, UserAccountCreated, event::Payload,
+    GrantRevoked, GrantUnsealingRequest, Role, Source, SourceConnection, SourceReliability,
+    SubmitEventsRequest, TokenIssued, UnsealingGranted, UnsealingReason, UserAccountClosed,
+    UserAccountCreated, event::Payload,
 };
 use crate::wire::validate::{self, Invalid, Violation};
 
 /// The account that the first start makes, and the organisation for which it acts.
 const FIRST_ADMIN: (&str, &str) = ("admin", "server");
+
+/// For how many minutes an auditor is let open personal data at most: 24 hours.
+const UNSEALING_MINUTES_MAX: u32 = 24 * 60;
+
+/// A minute, in microseconds.
+const MINUTE: i64 = 60 * 1_000_000;
 
 /// Why the accounts can't be changed as asked.
 #[derive(Debug)]
@@ -33,6 +41,8 @@ pub enum AdministrationError {
     NoGrant,
     /// There is no such account that is open.
     NoAccount,
+    /// The account is no auditor's.
+    NoAuditor,
     /// Nobody could act as an admin any more.
     LastAdmin,
     /// The system gives no random bytes.
@@ -58,12 +68,17 @@ impl fmt::Display for AdministrationError {
             ),
             Self::NoGrant => write!(
                 formatter,
-                "there is no token or certificate of this identifier that is not revoked; the list \
+                "there is no token, certificate or unsealing of this identifier that is not revoked; the list \
                  of accounts shows them"
             ),
             Self::NoAccount => write!(
                 formatter,
                 "there is no open account of this name; the list of accounts shows them"
+            ),
+            Self::NoAuditor => write!(
+                formatter,
+                "the account is no auditor's: other roles open personal data by their role, or not \
+                 at all"
             ),
             Self::LastAdmin => write!(
                 formatter,
@@ -149,6 +164,61 @@ impl Access {
         }
         let enrolled = Payload::CertificateEnrolled(enrolled);
         self.grant(ledger, by, account, enrolled).await
+    }
+
+    /// Lets an auditor open personal data for a while. Returns the identifier of the grant, and when it
+    /// ends.
+    ///
+    /// # Errors
+    /// As [`Access::create_token`]; the account has to be an auditor's.
+    pub async fn grant_unsealing(
+        &self,
+        ledger: &Ledger,
+        by: Administrator<'_>,
+        request: GrantUnsealingRequest,
+    ) -> Result<(Uuid, Moment), AdministrationError> {
+        let minutes = request.minutes;
+        if !(1..=UNSEALING_MINUTES_MAX).contains(&minutes) {
+            let description = format!("is {minutes}; give 1 to {UNSEALING_MINUTES_MAX} minutes");
+            return Err(Invalid::from(Violation {
+                field: "minutes".to_owned(),
+                description,
+            })
+            .into());
+        }
+        validate::reference("request_reference", &request.request_reference)
+            .map_err(Invalid::from)?;
+        if request.reason() == UnsealingReason::Unspecified {
+            let description = "is missing or unknown; give one that the protocol lists";
+            return Err(Invalid::from(Violation {
+                field: "reason".to_owned(),
+                description: description.to_owned(),
+            })
+            .into());
+        }
+        let _held = self.administration.lock().await;
+        let accounts = self.accounts();
+        let account = accounts
+            .open(&request.account)
+            .ok_or(AdministrationError::NoAccount)?;
+        if account.role != Role::Auditor {
+            return Err(AdministrationError::NoAuditor);
+        }
+        let until = Moment(
+            self.clock
+                .now()
+                .0
+                .saturating_add(i64::from(minutes) * MINUTE),
+        );
+        let granted = Payload::UnsealingGranted(UnsealingGranted {
+            reason: request.reason,
+            request_reference: request.request_reference,
+            until: Some(until.into()),
+        });
+        let account_id = account.account_id;
+        let recorded = self.record(ledger, by, account_id, vec![granted]).await?;
+        let grant_id = recorded.last().copied();
+        Ok((grant_id.ok_or(AdministrationError::NoGrant)?, until))
     }
 
     /// Revokes a grant. What was opened by it ends.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::domain::Authority;
+use crate::domain::{Authority, TwoPersons};
 use crate::wire::v1::{GrantKind, PersonalClass, Role};
 
 use super::table;
@@ -15,6 +15,7 @@ pub struct Identity {
     organisation: Arc<str>,
     role: Option<Role>,
     basis: Basis,
+    two_persons: TwoPersons,
 }
 
 /// What an identity rests on.
@@ -36,6 +37,7 @@ impl Identity {
             organisation: organisation.into(),
             role: None,
             basis: Basis::Nothing,
+            two_persons: TwoPersons::NOWHERE,
         }
     }
 
@@ -45,6 +47,15 @@ impl Identity {
             organisation: organisation.into(),
             role: Some(role),
             basis,
+            two_persons: TwoPersons::EVERYWHERE,
+        }
+    }
+
+    /// The same where these acts take two persons.
+    pub(super) fn under(self, two_persons: TwoPersons) -> Self {
+        Self {
+            two_persons,
+            ..self
         }
     }
 
@@ -66,7 +77,7 @@ impl Identity {
     /// What it may see and record.
     pub fn authority(&self) -> Authority {
         match self.role {
-            Some(role) => table::authority(role, &self.organisation),
+            Some(role) => table::authority(role, &self.organisation, self.two_persons),
             None => Authority::over_all_cases(),
         }
     }
@@ -74,6 +85,11 @@ impl Identity {
     /// The classes of personal data that it may read, in the cases that it sees.
     pub fn classes(&self) -> &'static [PersonalClass] {
         self.role.map_or(table::CLASSES, table::classes)
+    }
+
+    /// The classes of personal data that it may read to audit, while an admin lets it.
+    pub fn classes_unsealed(&self) -> &'static [PersonalClass] {
+        self.role.map_or(&[], table::classes_unsealed)
     }
 
     /// Whether it is told cases by pseudonyms, and counts as they are published.

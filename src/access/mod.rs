@@ -35,6 +35,7 @@ pub use limits::CallLimits;
 pub use pseudonym::{PseudonymKey, Pseudonyms};
 pub use token::NoRandomness;
 
+use crate::domain::TwoPersons;
 use crate::ledger::{Clock, Ledger};
 use crate::view::CaseList;
 use crate::wire::v1::GrantKind;
@@ -57,6 +58,7 @@ pub struct Access {
     issuer: Option<Issuer>,
     limits: Limits,
     pseudonym_key: PseudonymKey,
+    two_persons: TwoPersons,
     clock: Clock,
 }
 
@@ -75,11 +77,20 @@ impl Access {
             issuer,
             limits: Limits::new(limits),
             pseudonym_key,
+            two_persons: TwoPersons::EVERYWHERE,
             clock: ledger.clock().clone(),
         };
         let cases = ledger.views().cases().clone();
         access.take_in(&cases);
         access
+    }
+
+    /// The same where these acts take two persons; all of them unless it is said.
+    pub fn with_two_persons(self, two_persons: TwoPersons) -> Self {
+        Self {
+            two_persons,
+            ..self
+        }
     }
 
     /// Identifies a caller.
@@ -119,6 +130,13 @@ impl Access {
         Arc::clone(&accounts.unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether an account is an auditor's who may open personal data now.
+    pub fn is_unsealed(&self, identity: &Identity) -> bool {
+        let accounts = self.accounts();
+        let account = accounts.open(identity.account());
+        account.is_some_and(|account| account.is_unsealed(self.clock.now()))
+    }
+
     /// The pseudonyms by which an account is told cases.
     pub fn pseudonyms(&self, account: &str) -> Pseudonyms {
         self.pseudonym_key.of_account(account)
@@ -155,7 +173,9 @@ impl Access {
             return Err(Refused::Malformed);
         }
         match &self.issuer {
-            Some(issuer) if bearer.contains('.') => issuer.identify(bearer, self.clock.now()),
+            Some(issuer) if bearer.contains('.') => issuer
+                .identify(bearer, self.clock.now())
+                .map(|identity| identity.under(self.two_persons)),
             _ => self
                 .by_grant(GrantKind::Token, &Sha256::digest(bearer).into())
                 .ok_or(Refused::UnknownToken),
@@ -163,8 +183,10 @@ impl Access {
     }
 
     fn by_grant(&self, kind: GrantKind, sha256: &[u8; 32]) -> Option<Identity> {
-        self.accounts()
-            .identity(kind, sha256, self.clock.now().day())
+        let identity = self
+            .accounts()
+            .identity(kind, sha256, self.clock.now().day())?;
+        Some(identity.under(self.two_persons))
     }
 
     /// Takes in the accounts as the views hold them.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use crate::domain::{Authority, Sight, Writes};
+use crate::domain::{Authority, Sight, TwoPersons, Writes};
 use crate::wire::event_type;
 use crate::wire::v1::{CaseKind, EventType as E, PersonalClass, Role};
 use Role::{Admin, Auditor, CaseWorker, Forensic, Monitor, Supervisor};
@@ -57,7 +57,7 @@ const COUNTERS: &[Role] = &[CaseWorker, Supervisor, Forensic, Monitor, Auditor];
 
 /// All methods of the server.
 #[rustfmt::skip] // A table is read by its columns.
-pub static ROWS: [Row; 29] = [
+pub static ROWS: [Row; 30] = [
     call("/casetrail.v1.CaseService/SubmitEvents", WRITERS),
     stream("/casetrail.v1.CaseService/SubmitStream", WRITERS),
     call("/casetrail.v1.CaseService/GetCase", READERS),
@@ -72,7 +72,7 @@ pub static ROWS: [Row; 29] = [
     call("/casetrail.v1.MonitorService/ListAlerts", READERS),
     stream("/casetrail.v1.MonitorService/WatchAlerts", READERS),
     stream("/casetrail.v1.AuditService/ReplayEvents", &[Auditor]),
-    call("/casetrail.v1.PersonalService/GetPersonal", WRITERS),
+    call("/casetrail.v1.PersonalService/GetPersonal", READERS),
     call("/casetrail.v1.PersonalService/SearchByName", WRITERS),
     call("/casetrail.v1.PersonalService/ListDisclosures", &[Supervisor, Auditor]),
     call("/casetrail.v1.PersonalService/ListRetentionDue", &[Supervisor]),
@@ -80,6 +80,7 @@ pub static ROWS: [Row; 29] = [
     call("/casetrail.v1.AdminService/RebuildViews", &[Admin]),
     call("/casetrail.v1.AdminService/CreateToken", &[Admin]),
     call("/casetrail.v1.AdminService/EnrolCertificate", &[Admin]),
+    call("/casetrail.v1.AdminService/GrantUnsealing", &[Admin]),
     call("/casetrail.v1.AdminService/RevokeGrant", &[Admin]),
     call("/casetrail.v1.AdminService/CloseAccount", &[Admin]),
     call("/casetrail.v1.AdminService/ListAccounts", &[Admin]),
@@ -92,7 +93,7 @@ pub static ROWS: [Row; 29] = [
 /// What a forensic account sees.
 const FORENSIC_KINDS: &[CaseKind] = &[CaseKind::Remains, CaseKind::Site, CaseKind::Inquiry];
 
-/// What forensic accounts record: examinations, samples, identifications.
+/// Examinations, samples, identifications.
 const FORENSIC_EVENTS: &[E] = &[
     E::ExaminationStarted,
     E::PostMortemCompleted,
@@ -103,6 +104,20 @@ const FORENSIC_EVENTS: &[E] = &[
     E::MatchExcluded,
     E::IdentificationEstablished,
     E::IdentificationRevoked,
+];
+
+/// What forensic accounts record: those, and that they hold one of those for more or less true.
+const FORENSIC_WRITES: &[E] = &[
+    E::ExaminationStarted,
+    E::PostMortemCompleted,
+    E::FoundNonHuman,
+    E::SampleTaken,
+    E::SampleResultReceived,
+    E::MatchHypothesised,
+    E::MatchExcluded,
+    E::IdentificationEstablished,
+    E::IdentificationRevoked,
+    E::VerificationChanged,
 ];
 
 /// What supervisors confirm, and case workers only allege.
@@ -128,8 +143,8 @@ const NOT_BY_CASE_WORKERS: &[E] = &[
     E::IdentificationRevoked,
 ];
 
-/// What an account of a role sees and records.
-pub fn authority(role: Role, organisation: &str) -> Authority {
+/// What an account of a role sees and records, where these acts take two persons.
+pub fn authority(role: Role, organisation: &str, two_persons: TwoPersons) -> Authority {
     let own = |kinds| Sight::Organisation {
         organisation: organisation.to_owned(),
         kinds,
@@ -149,11 +164,15 @@ pub fn authority(role: Role, organisation: &str) -> Authority {
                 unconfirmed_only: &[],
             },
         ),
-        Forensic => (own(FORENSIC_KINDS), Writes::Only(FORENSIC_EVENTS)),
+        Forensic => (own(FORENSIC_KINDS), Writes::Only(FORENSIC_WRITES)),
         Monitor | Auditor => (Sight::All, Writes::Only(&[])),
         Admin | Role::Unspecified => (Sight::Nothing, Writes::Only(&[])),
     };
-    Authority { sight, writes }
+    Authority {
+        sight,
+        writes,
+        two_persons,
+    }
 }
 
 /// All classes of personal data.
@@ -180,6 +199,15 @@ pub fn classes(role: Role) -> &'static [PersonalClass] {
         CaseWorker | Supervisor => CLASSES,
         Forensic => FORENSIC_CLASSES,
         Monitor | Auditor | Admin | Role::Unspecified => &[],
+    }
+}
+
+/// The classes of personal data that an account of a role may read for the purpose audit, while an admin
+/// lets it (UnsealingGranted).
+pub fn classes_unsealed(role: Role) -> &'static [PersonalClass] {
+    match role {
+        Auditor => CLASSES,
+        CaseWorker | Supervisor | Forensic | Monitor | Admin | Role::Unspecified => &[],
     }
 }
 
@@ -239,14 +267,18 @@ pub fn document() -> String {
     }
     out.push_str("\n\n| role | sees | opens personal data of | records |\n|---|---|---|---|");
     for role in ROLES {
-        let Authority { sight, writes } = authority(role, "");
+        let Authority { sight, writes, .. } = authority(role, "", TwoPersons::EVERYWHERE);
         let name = role_name(role);
         let masked = if is_masked(role) {
             ", under pseudonyms; counts as published"
         } else {
             ""
         };
-        let (seen, opened) = (seen(&sight), opened(classes(role)));
+        let (seen, mut opened) = (seen(&sight), opened(classes(role)));
+        if !classes_unsealed(role).is_empty() {
+            let unsealed = self::opened(classes_unsealed(role));
+            opened = format!("{opened}; while an admin grants it, to audit: {unsealed}");
+        }
         let recorded = recorded(writes);
         let _ = write!(out, "\n| {name} | {seen}{masked} | {opened} | {recorded} |");
     }

@@ -248,6 +248,12 @@ fn ties(case: &Case) -> Vec<(&'static str, String)> {
             ),
         ));
     }
+    for proposal in &case.closure_proposals {
+        let reason = names::case_closed_reason(proposal.reason());
+        let (event_id, by) = (&proposal.event_id, &proposal.proposed_by);
+        let proposal = format!("{event_id}: {reason}, proposed by {by}");
+        facts.push(("closing", proposal));
+    }
     for coverage in &case.coverages {
         let (clause, agreement) = (&coverage.clause_reference, &coverage.agreement_case_id);
         facts.push(("clause", format!("{clause} of agreement {agreement}")));

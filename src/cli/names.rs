@@ -8,10 +8,10 @@ use tonic::Code;
 
 use crate::domain::lifecycle::document::{event_name, status_name};
 use crate::wire::v1::{
-    AccessObject, AlertRule, CaseKind, CaseReopenedReason, CaseStatus, ContestedCause,
-    CorrectionReason, Credibility, DisclosurePurpose, ErasureGround, EventType, ExclusionReason,
-    FollowUpTask, LegalCategory, NameMatchKind, PersonalClass, Record, RetractionReason, Service,
-    Standing,
+    AccessObject, AlertRule, CaseClosedReason, CaseKind, CaseReopenedReason, CaseStatus,
+    ContestedCause, CorrectionReason, Credibility, DisclosurePurpose, ErasureGround, EventType,
+    ExclusionReason, FollowUpTask, LegalCategory, NameMatchKind, PersonalClass, Record,
+    RetractionReason, Service, Standing, UnsealingReason,
 };
 
 /// No enumeration of the protocol has numbers beyond this one.
@@ -23,6 +23,16 @@ pub(super) fn kind_parser() -> impl TypedValueParser<Value = i32> {
         CaseKind::try_from(number)
             .ok()
             .map(|kind| self::kind(kind).to_lowercase())
+    })
+}
+
+/// Parses why an auditor may open personal data, for example `complaint`.
+pub(super) fn unsealing_reason_parser() -> impl TypedValueParser<Value = i32> {
+    parser(|number| {
+        let reason = UnsealingReason::try_from(number).ok()?;
+        let name = reason.as_str_name().strip_prefix("UNSEALING_REASON_")?;
+        let name = name.to_lowercase().replace('_', "-");
+        (reason != UnsealingReason::Unspecified).then_some(name)
     })
 }
 
@@ -145,6 +155,11 @@ pub(super) fn name_match_kind(kind: NameMatchKind) -> String {
 /// The name of a ground, for example `SubjectRequest`.
 pub(super) fn erasure_ground(ground: ErasureGround) -> String {
     camel(ground.as_str_name(), "ERASURE_GROUND_")
+}
+
+/// Why a case is closed, for example `Completed`.
+pub(super) fn case_closed_reason(reason: CaseClosedReason) -> String {
+    camel(reason.as_str_name(), "CASE_CLOSED_REASON_")
 }
 
 /// What a case is referred for, for example `FamilyContact`.

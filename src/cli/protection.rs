@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use crate::access::{Access, CallLimits, Issuer, PseudonymKey};
+use crate::domain::TwoPersons;
 use crate::ledger::Ledger;
 use crate::service::{Protection, TlsFiles};
 
@@ -80,6 +81,7 @@ impl ProtectionArguments {
         &self,
         data: &Path,
         ledger: &Ledger,
+        two_persons: TwoPersons,
     ) -> Result<Protection, Failure> {
         let files = self.tls_certificate.clone().zip(self.tls_key.clone());
         let tls = files.map(|(certificate, key)| TlsFiles {
@@ -98,6 +100,7 @@ impl ProtectionArguments {
         };
         let key = pseudonym_key(&data.join(PSEUDONYM_KEY))?;
         let access = Access::new(ledger, self.issuer()?, limits, key);
+        let access = access.with_two_persons(two_persons);
         let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
         let file = data.join(ADMIN_TOKEN);
         let keep = |token: &str| write_secret(&file, token);

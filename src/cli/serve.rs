@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::protection::ProtectionArguments;
 use super::salvage::salvage_command;
-use crate::domain::AlertThresholds;
+use crate::domain::{AlertThresholds, TwoPersons};
 use crate::ledger::{self, Clock, ErasurePolicy, Ledger, Persons};
 use crate::log::{DataFolder, OpenError, SledLog, SledOptions};
 use crate::seal::{KeyStore, MASTER_KEY_FILE, MasterKeySource};
@@ -80,6 +80,28 @@ pub(super) struct ServeArguments {
     alerts: AlertArguments,
     #[command(flatten)]
     protection: ProtectionArguments,
+    /// Acts that take two persons. Closing and identification do on a server with --accounts alone
+    #[arg(
+        long,
+        value_name = "ACTS",
+        value_delimiter = ',',
+        default_value = "closing,identification,erasure",
+        help_heading = "Protection"
+    )]
+    two_persons: Vec<ActOfTwo>,
+}
+
+/// An act that can take two persons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ActOfTwo {
+    /// CaseClosed, on another account's ClosureProposed
+    Closing,
+    /// IdentificationEstablished as confirmed, which another account raises
+    Identification,
+    /// ErasureExecuted, by somebody else than who requested it
+    Erasure,
+    /// No act: one person is enough
+    None,
 }
 
 /// Keys of personal data.
@@ -112,13 +134,10 @@ struct KeyArguments {
     /// KIND:CLASS=DAYS, for example detention=3650; what no rule names is kept
     #[arg(long, value_name = "RULE")]
     retention: Vec<RetentionRule>,
-    /// Let who requested an erasure execute it too
-    #[arg(long)]
-    erasure_by_one_person: bool,
 }
 
 impl KeyArguments {
-    fn open(&self, data: &Path) -> Result<Option<Persons>, Failure> {
+    fn open(&self, data: &Path, second_person: bool) -> Result<Option<Persons>, Failure> {
         if self.without_keys {
             return Ok(None);
         }
@@ -133,7 +152,7 @@ impl KeyArguments {
             accept_missing_keys: self.accept_missing_keys,
             erasure: ErasurePolicy {
                 holding_days: self.erasure_holding,
-                second_person: !self.erasure_by_one_person,
+                second_person,
             },
         }))
     }
@@ -231,10 +250,19 @@ async fn start(
         ..SledOptions::default()
     };
     let keys = arguments.keys.clone();
-    let opened = tokio::task::spawn_blocking(move || open(&data, options, &keys)).await;
+    let takes_two = |act| arguments.two_persons.contains(&act);
+    let second_person = takes_two(ActOfTwo::Erasure);
+    let opened =
+        tokio::task::spawn_blocking(move || open(&data, options, &keys, second_person)).await;
     let ledger = opened.map_err(|error| Failure::local("opening the data failed", &error))??;
     let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
-    let protection = arguments.protection.protection(&arguments.data, &ledger);
+    let two_persons = TwoPersons {
+        closing: takes_two(ActOfTwo::Closing),
+        identification: takes_two(ActOfTwo::Identification),
+    };
+    let protection = arguments
+        .protection
+        .protection(&arguments.data, &ledger, two_persons);
     let server = Server::bind_protected(arguments.listen, protection.await?)
         .await
         .map_err(|error| failed(&error))?
@@ -251,12 +279,17 @@ async fn start(
     Ok((address, serving))
 }
 
-fn open(data: &Path, options: SledOptions, keys: &KeyArguments) -> Result<Arc<Ledger>, Failure> {
+fn open(
+    data: &Path,
+    options: SledOptions,
+    keys: &KeyArguments,
+    second_person: bool,
+) -> Result<Arc<Ledger>, Failure> {
     let opened = |error: OpenError| refused(data, &error, error.is_damage());
     let folder = Arc::new(DataFolder::open(data).map_err(opened)?);
     let log = SledLog::open(Arc::clone(&folder), options).map_err(opened)?;
     let snapshot = SnapshotFile::in_folder(folder.views_path());
-    let persons = keys.open(data)?;
+    let persons = keys.open(data, second_person)?;
     let ledger = Ledger::open_by(Clock::wall(), Arc::new(log), Some(snapshot), persons);
     let ledger = ledger.map_err(|error| refused(data, &error, is_damage(&error)))?;
     if let Err(error) = folder.safety_copy().start_succeeded() {

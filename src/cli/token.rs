@@ -15,7 +15,7 @@ use super::output::{Output, Table, note};
 use crate::access::table;
 use crate::wire::v1::{
     AccountSpecification, CloseAccountRequest, CreateTokenRequest, EnrolCertificateRequest,
-    GrantKind, ListAccountsRequest, RevokeGrantRequest, Role,
+    GrantKind, GrantUnsealingRequest, ListAccountsRequest, RevokeGrantRequest, Role,
 };
 
 /// What to do.
@@ -28,6 +28,7 @@ Examples:
   casetrail token create --name worker-3 --role case_worker --organisation org-1 --expires 2027-01-31
   casetrail token enrol --name worker-4 --role case_worker --organisation org-1 client.pem
   casetrail token list
+  casetrail token unseal auditor-1 --reason complaint --request letter-12 --minutes 60
   casetrail token revoke 0190a000-0000-7000-8000-000000000001
   casetrail token close worker-3")]
 pub(super) struct TokenArguments {
@@ -62,7 +63,24 @@ enum TokenCommand {
         #[command(flatten)]
         server: ServerArguments,
     },
-    /// Revoke a token or a certificate at once
+    /// Let an auditor open personal data for a while
+    Unseal {
+        /// Name of the auditor's account
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Why
+        #[arg(long, value_parser = names::unsealing_reason_parser())]
+        reason: i32,
+        /// Reference of the auditor's request, without spaces
+        #[arg(long, value_name = "REFERENCE")]
+        request: String,
+        /// For how many minutes
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_440))]
+        minutes: u32,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// Revoke a token, a certificate or an unsealing at once
     Revoke {
         /// Its identifier, as the list has it
         #[arg(value_name = "GRANT")]
@@ -134,6 +152,28 @@ pub(super) async fn run(arguments: &TokenArguments) -> Result<(), Failure> {
             let revoked = connection.admin().revoke_grant(request).await;
             revoked.map_err(|status| connection.failure(&status))?;
             note(&format!("revoked {grant_id}"));
+            Ok(())
+        }
+        TokenCommand::Unseal {
+            name,
+            reason,
+            request,
+            minutes,
+            server,
+        } => {
+            let connection = server.connect().await?;
+            let request = GrantUnsealingRequest {
+                account: name.clone(),
+                reason: *reason,
+                request_reference: request.clone(),
+                minutes: *minutes,
+            };
+            let granted = connection.admin().grant_unsealing(request).await;
+            let granted = granted
+                .map_err(|status| connection.failure(&status))?
+                .into_inner();
+            let until = names::time(granted.until.as_ref());
+            note(&format!("grant {}, until {until}", granted.grant_id));
             Ok(())
         }
         TokenCommand::Close { name, server } => {
@@ -219,6 +259,7 @@ async fn list(json: bool, server: &ServerArguments) -> Result<(), Failure> {
             let kind = match grant.kind() {
                 GrantKind::Token => "token",
                 GrantKind::Certificate => "certificate",
+                GrantKind::Unsealing => "unsealing",
                 GrantKind::Unspecified => "unknown",
             };
             let state = match (account.closed, grant.revoked) {
@@ -232,7 +273,10 @@ async fn list(json: bool, server: &ServerArguments) -> Result<(), Failure> {
                 account.organisation.clone(),
                 grant.grant_id.clone(),
                 kind.to_owned(),
-                grant.expires_on.clone(),
+                grant.until.as_ref().map_or_else(
+                    || grant.expires_on.clone(),
+                    |until| names::time(Some(until)),
+                ),
                 state.to_owned(),
             ]);
         }

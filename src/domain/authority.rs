@@ -9,6 +9,7 @@
 use super::lifecycle;
 use super::state::CaseState;
 use super::ties::Ties;
+use super::two_persons::TwoPersons;
 use crate::wire::v1::{CaseKind, Credibility, Event, EventType, event::Payload};
 
 /// What a caller may see and record.
@@ -18,6 +19,8 @@ pub struct Authority {
     pub sight: Sight,
     /// Which events they may record in those, and in new ones.
     pub writes: Writes,
+    /// Which acts are not theirs alone.
+    pub two_persons: TwoPersons,
 }
 
 /// Which cases there are for a caller. One out of sight is answered as one that does not exist.
@@ -61,6 +64,7 @@ impl Authority {
         Self {
             sight: Sight::All,
             writes: Writes::All,
+            two_persons: TwoPersons::NOWHERE,
         }
     }
 
@@ -73,8 +77,10 @@ impl Authority {
                 EventType::TokenIssued,
                 EventType::CertificateEnrolled,
                 EventType::GrantRevoked,
+                EventType::UnsealingGranted,
                 EventType::UserAccountClosed,
             ]),
+            two_persons: TwoPersons::NOWHERE,
         }
     }
 
@@ -101,8 +107,12 @@ impl Authority {
         let Some(Payload::VerificationChanged(change)) = &event.payload else {
             return true;
         };
-        // Most authorities have no say on it that a case could change.
-        if !matches!(self.writes, Writes::AllBut { unconfirmed_only, .. } if !unconfirmed_only.is_empty())
+        // Some authorities have no say on it that a case could change.
+        if let Writes::All
+        | Writes::AllBut {
+            unconfirmed_only: [],
+            ..
+        } = self.writes
         {
             return true;
         }

@@ -39,6 +39,8 @@ pub(super) fn is_kept(payload: &Payload) -> bool {
             | Payload::ErasureRequested(_)
             | Payload::ErasureExecuted(_)
             | Payload::ErasureRefused(_)
+            | Payload::ClosureProposed(_)
+            | Payload::IdentificationEstablished(_)
             | Payload::PotentialMatchFound(_)
             | Payload::AgreementSigned(_)
             | Payload::ClauseAdded(_)
@@ -49,6 +51,7 @@ pub(super) fn is_kept(payload: &Payload) -> bool {
             | Payload::TokenIssued(_)
             | Payload::CertificateEnrolled(_)
             | Payload::GrantRevoked(_)
+            | Payload::UnsealingGranted(_)
     )
 }
 

@@ -32,6 +32,8 @@ pub enum Matter {
     Coverage,
     /// A request for an erasure that is neither executed nor refused.
     ErasureRequest,
+    /// A proposal to close the case.
+    ClosureProposal,
 }
 
 impl Matter {
@@ -56,6 +58,7 @@ impl Matter {
             (Self::Coverage, false) => "COVERAGE_NOT_STANDING",
             (Self::ErasureRequest, true) => "ERASURE_REQUESTED_ALREADY",
             (Self::ErasureRequest, false) => "ERASURE_REQUEST_NOT_OPEN",
+            (Self::ClosureProposal, _) => "CLOSURE_PROPOSAL_NOT_STANDING",
         }
     }
 
@@ -86,6 +89,7 @@ impl Matter {
             EventType::FollowUpCancelled => "follow_up_cancelled.follow_up_event_id",
             EventType::CaseCovered => "case_covered.clause_reference",
             EventType::CaseUncovered => "case_uncovered.clause_reference",
+            EventType::CaseClosed => "case_closed.proposal_event_id",
             EventType::ErasureRequested => "erasure_requested.subject_id",
             EventType::ErasureExecuted => "erasure_executed.request_event_id",
             EventType::ErasureRefused => "erasure_refused.request_event_id",
@@ -132,6 +136,10 @@ impl Matter {
             }
             (Self::ErasureRequest, false) => {
                 "name a request for an erasure that is neither executed nor refused"
+            }
+            (Self::ClosureProposal, _) => {
+                "name a ClosureProposed of this case that is not retracted and was recorded since the \
+                 case was closed last"
             }
         }
     }

@@ -24,6 +24,7 @@ mod rejection;
 mod state;
 mod ties;
 mod together;
+mod two_persons;
 mod user_account;
 
 pub use alert::{Alert, AlertThresholds};
@@ -36,4 +37,5 @@ pub use rejection::{Rejection, RejectionKind};
 pub use state::{Arrival, Before, CaseState};
 pub use ties::{Mention, Ties};
 pub use together::{OutOfPlace, Together};
+pub use two_persons::TwoPersons;
 pub use user_account::{Grant, UserAccount};

@@ -142,6 +142,11 @@ pub enum Rejection {
     ErasureOfAnother,
     /// Who requested an erasure can't execute it.
     SecondPersonNeeded,
+    /// It takes two persons, and so far there is one.
+    TwoPersonsRequired {
+        /// The event.
+        event: EventType,
+    },
     /// The holding time of an erasure is not over.
     ErasureHeld {
         /// The first day on which it may be executed.
@@ -207,6 +212,7 @@ impl Rejection {
             Self::NotAssigned { .. } => "EVENTS_NOT_ASSIGNED",
             Self::ErasureOfAnother => "ERASURE_OF_ANOTHER_SUBJECT",
             Self::SecondPersonNeeded => "SECOND_PERSON_NEEDED",
+            Self::TwoPersonsRequired { .. } => "TWO_PERSONS_REQUIRED",
             Self::ErasureHeld { .. } => "ERASURE_HELD",
             Self::ErasureIrrevocable => "ERASURE_IRREVOCABLE",
             Self::Matter {
@@ -237,6 +243,12 @@ impl Rejection {
                 Some("event_retracted.target_event_id")
             }
             Self::ErasureOfAnother => Some("erasure_executed.subject_id"),
+            Self::TwoPersonsRequired { event } => match event {
+                EventType::CaseClosed => Some("case_closed.proposal_event_id"),
+                EventType::EventCorrected => Some("event_corrected.replacement"),
+                EventType::VerificationChanged => Some("verification_changed.target_event_id"),
+                _ => None,
+            },
             Self::NotAssigned { .. } => Some("cases_unmerged.staying_event_ids"),
             _ => None,
         }
@@ -470,6 +482,27 @@ impl fmt::Display for Rejection {
                 f,
                 "ErasureExecuted is not allowed: somebody else than who requested the erasure has \
                  to execute it"
+            ),
+            Self::TwoPersonsRequired {
+                event: EventType::CaseClosed,
+            } => write!(
+                f,
+                "CaseClosed is not allowed by one person: name in proposal_event_id a \
+                 ClosureProposed for the same reason that another account recorded in this case"
+            ),
+            Self::TwoPersonsRequired {
+                event: EventType::VerificationChanged,
+            } => write!(
+                f,
+                "VerificationChanged can't confirm an identification by the account that recorded \
+                 it, or where that is not known: let another account raise it"
+            ),
+            Self::TwoPersonsRequired { event } => write!(
+                f,
+                "{} is not allowed to confirm an identification by one person: record it with \
+                 another credibility than confirmed, and let another account raise it by \
+                 VerificationChanged",
+                name(*event)
             ),
             Self::ErasureHeld { not_before } => write!(
                 f,

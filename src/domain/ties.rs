@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::fact::{Fact, FactIndex};
+use super::fact::{Effect, Fact, FactIndex};
 use super::lifecycle;
 use super::matter::Matter;
 use super::rejection::Rejection;
 use super::state::CaseState;
 use crate::wire::edtf::Day;
 use crate::wire::v1::{
-    self, Case, CaseLink, Consent, Coverage, EventType, FollowUp, MergeRole, OpenAccessRequest,
-    OpenErasureRequest, Referral, event::Payload,
+    self, Case, CaseLink, ClosureProposal, Consent, Coverage, EventType, FollowUp, MergeRole,
+    OpenAccessRequest, OpenErasureRequest, Referral, event::Payload,
 };
 use crate::wire::validate::ValidEvent;
 
@@ -36,6 +36,7 @@ pub struct Ties {
     withdrawals: BTreeMap<String, Fact>,
     coverages: Vec<Coverage>,
     erasure_requests: Vec<OpenErasureRequest>,
+    closure_proposals: Vec<Proposal>,
     transferred_to: String,
 }
 
@@ -46,6 +47,13 @@ pub(super) struct OpenFollowUp {
     pub(super) shown: FollowUp,
     /// The event that set its due date last.
     pub(super) due_set_by: Uuid,
+}
+
+/// A proposal to close the case.
+#[derive(Debug, Clone, PartialEq)]
+struct Proposal {
+    index: FactIndex,
+    shown: ClosureProposal,
 }
 
 /// The newest that a case says of whether another one is about the same.
@@ -70,6 +78,14 @@ impl Ties {
         let mut ties = Self::default();
         for (index, fact, payload) in case.kept_in_order_recorded() {
             ties.take(index, &fact, payload);
+        }
+        if !ties.closure_proposals.is_empty() {
+            // A closing uses up what was proposed before it, also where it is reopened.
+            let closed = case.facts();
+            let closed = closed.iter().rposition(|it| it.effect == Effect::Close);
+            let closed = closed.map(|index| FactIndex::try_from(index).unwrap_or(FactIndex::MAX));
+            ties.closure_proposals
+                .retain(|it| closed.is_none_or(|closed| it.index > closed));
         }
         for referral in &mut ties.referrals {
             let consent = &referral.consent_event_id;
@@ -163,6 +179,8 @@ impl Ties {
         case.follow_ups = follow_ups.map(|it| it.shown).collect();
         case.coverages = self.coverages;
         case.open_erasure_requests = self.erasure_requests;
+        let proposals = self.closure_proposals.into_iter();
+        case.closure_proposals = proposals.map(|it| it.shown).collect();
         case.transferred_to = self.transferred_to;
     }
 
@@ -205,6 +223,14 @@ impl Ties {
             Payload::CaseUncovered(uncovered) => self.coverages.retain(|it| {
                 (&it.agreement_case_id, &it.clause_reference)
                     != (&uncovered.agreement_case_id, &uncovered.clause_reference)
+            }),
+            Payload::ClosureProposed(proposed) => self.closure_proposals.push(Proposal {
+                index,
+                shown: ClosureProposal {
+                    event_id,
+                    reason: proposed.reason,
+                    proposed_by: proposed.proposed_by,
+                },
             }),
             other => self.take_sharing(fact, event_id, other),
         }
@@ -333,6 +359,13 @@ impl Ties {
         self.referrals.iter().find(|it| it.event_id == event_id)
     }
 
+    /// The proposal to close the case that an event made, where it stands.
+    pub(super) fn closure_proposal(&self, event_id: &str) -> Option<&ClosureProposal> {
+        let mut proposals = self.closure_proposals.iter();
+        let found = proposals.find(|it| it.shown.event_id == event_id)?;
+        Some(&found.shown)
+    }
+
     fn has_consent(&self, event_id: &str) -> bool {
         self.consents.iter().any(|it| it.event_id == event_id)
     }
@@ -362,8 +395,8 @@ impl Ties {
     /// names nothing.
     fn named(&self, payload: &Payload) -> Option<(Matter, bool, bool)> {
         use Matter::{
-            AcceptedReferral, AccessRequest, Clearance, Consent, Coverage, ErasureRequest,
-            FollowUp, Link, LiveReferral, Merge, OfferedReferral, Suspicion,
+            AcceptedReferral, AccessRequest, Clearance, ClosureProposal, Consent, Coverage,
+            ErasureRequest, FollowUp, Link, LiveReferral, Merge, OfferedReferral, Suspicion,
         };
         let offered = |id| self.referral(id).is_some_and(|it| !it.accepted);
         Some(match payload {
@@ -444,6 +477,11 @@ impl Ties {
                 let request = self.erasure_request(&p.request_event_id);
                 (ErasureRequest, request.is_some(), true)
             }
+            Payload::CaseClosed(p) if p.proposal_event_id.is_empty() => return None,
+            Payload::CaseClosed(p) => {
+                let proposal = self.closure_proposal(&p.proposal_event_id);
+                (ClosureProposal, proposal.is_some(), true)
+            }
             _ => return None,
         })
     }
@@ -455,6 +493,14 @@ impl CaseState {
         let Some(payload) = &event.event().payload else {
             return Ok(());
         };
+        if let Payload::ClosureProposed(_) = payload
+            && self.closing_fact().is_some()
+        {
+            return Err(Rejection::Closed {
+                event: event.event_type(),
+                status: self.image().confirmed,
+            });
+        }
         // Most events name nothing that stands, and the payloads need not be read for them.
         if !lifecycle::is_common(event.event_type()) || Ties::default().named(payload).is_none() {
             return Ok(());

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::state::CaseState;
 use crate::wire::edtf::Day;
+use crate::wire::moment::Moment;
 use crate::wire::v1::{CaseKind, CaseStatus, GrantKind, Role, event::Payload};
 
 /// A user account.
@@ -30,10 +31,12 @@ pub struct Grant {
     pub grant_id: Uuid,
     /// What it is.
     pub kind: GrantKind,
-    /// SHA-256 of the token or the certificate, 64 hexadecimal digits.
+    /// SHA-256 of the token or the certificate, 64 hexadecimal digits; empty for an unsealing.
     pub sha256: String,
     /// The last day on which it is valid, in UTC; none where it has no end.
     pub expires_on: Option<Day>,
+    /// For an unsealing, when it ends.
+    pub until: Option<Moment>,
     /// Whether it is revoked.
     pub is_revoked: bool,
 }
@@ -53,12 +56,13 @@ impl CaseState {
             grants: Vec::new(),
         };
         for (_, fact, payload) in self.kept_in_order_recorded() {
-            let mut grant = |kind, sha256, expires_on: &str| {
+            let mut grant = |kind, sha256, expires_on: &str, until: Option<Moment>| {
                 account.grants.push(Grant {
                     grant_id: fact.event_id,
                     kind,
                     sha256,
                     expires_on: Day::parse(expires_on),
+                    until,
                     is_revoked: false,
                 });
             };
@@ -69,11 +73,20 @@ impl CaseState {
                     account.organisation = created.organisation;
                 }
                 Payload::TokenIssued(issued) => {
-                    grant(GrantKind::Token, issued.token_sha256, &issued.expires_on);
+                    grant(
+                        GrantKind::Token,
+                        issued.token_sha256,
+                        &issued.expires_on,
+                        None,
+                    );
                 }
                 Payload::CertificateEnrolled(enrolled) => {
                     let sha256 = enrolled.certificate_sha256;
-                    grant(GrantKind::Certificate, sha256, &enrolled.expires_on);
+                    grant(GrantKind::Certificate, sha256, &enrolled.expires_on, None);
+                }
+                Payload::UnsealingGranted(granted) => {
+                    let until = granted.until.map(Moment::from).unwrap_or_default();
+                    grant(GrantKind::Unsealing, String::new(), "", Some(until));
                 }
                 Payload::GrantRevoked(revoked) => {
                     let revoked = Uuid::try_parse(&revoked.grant_event_id).ok();
@@ -90,6 +103,14 @@ impl CaseState {
 }
 
 impl UserAccount {
+    /// Whether it is an auditor's who may open personal data at a time.
+    pub fn is_unsealed(&self, now: Moment) -> bool {
+        let mut grants = self.grants.iter();
+        !self.is_closed
+            && self.role == Role::Auditor
+            && grants.any(|grant| !grant.is_revoked && grant.until.is_some_and(|until| now < until))
+    }
+
     /// Whether a grant of it holds on a day.
     pub fn is_granted(&self, grant: &Grant, today: Day) -> bool {
         let has_expired = grant.expires_on.is_some_and(|last| last < today);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::Recorder;
+use super::completion;
 use super::erasure::{self, ErasurePolicy};
 use super::error::SubmitError;
 use crate::domain::{Arrival, Authority, Before, CaseState, Rejection, Together};
@@ -372,7 +373,7 @@ impl Batch {
                 event_id,
             });
         }
-        erasure::complete(&mut event, recorder, self.recorded_at.day(), self.erasure);
+        completion::complete(&mut event, recorder, self.recorded_at.day(), self.erasure);
         let position =
             self.first_position + self.builder.record_count() + staged.records.len() as u64;
         let case = self.cases.states.get_mut(place.case);
@@ -382,6 +383,10 @@ impl Batch {
         if !recorder.authority.may_record_in(case, event.event()) {
             return Err(not_permitted(change, event_index, event_type));
         }
+        case.decide_persons(event.event(), recorder.authority.two_persons, || {
+            recorder.name()
+        })
+        .map_err(|rejection| refused(place.path, event_type, case, case.version(), rejection))?;
         together
             .decide(case, &event, self.recorded_at.day(), place.is_alone)
             .map_err(|rejection| {

@@ -1,12 +1,10 @@
-//! Erasures on their way through the ledger: what the server writes into their events, and which
-//! subjects a commit erases.
+//! Erasures on their way through the ledger: what has to come between, and which subjects a commit
+//! erases.
 
 use uuid::Uuid;
 
-use super::Recorder;
-use crate::wire::edtf::Day;
 use crate::wire::v1::{Event, event::Payload};
-use crate::wire::validate::{Submission, ValidEvent};
+use crate::wire::validate::Submission;
 
 /// What has to come between a request for an erasure and its execution. It is written into each
 /// request, so that a later change concerns later requests.
@@ -26,26 +24,6 @@ impl Default for ErasurePolicy {
             second_person: true,
         }
     }
-}
-
-/// Writes into an event what only the server knows of it.
-pub(super) fn complete(
-    event: &mut ValidEvent,
-    recorder: &Recorder,
-    day: Day,
-    policy: ErasurePolicy,
-) {
-    let by = || format!("{}@{}", recorder.actor, recorder.organisation);
-    event.complete(|payload| match payload {
-        Payload::ErasureRequested(requested) => {
-            let days = i32::try_from(policy.holding_days).unwrap_or(i32::MAX);
-            requested.requested_by = by();
-            requested.not_before = day.plus(days).to_string();
-            requested.second_person = policy.second_person;
-        }
-        Payload::ErasureExecuted(executed) => executed.executed_by = by(),
-        _ => {}
-    });
 }
 
 /// The subject that an event erases.

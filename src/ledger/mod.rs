@@ -19,6 +19,7 @@ mod channel;
 pub mod check;
 mod clock;
 mod committer;
+mod completion;
 mod disclosures;
 mod erasure;
 mod error;
@@ -72,6 +73,13 @@ pub struct Recorder {
     pub organisation: String,
     /// What they may see and record.
     pub authority: Authority,
+}
+
+impl Recorder {
+    /// Who it is, as events name them: actor@organisation.
+    pub(crate) fn name(&self) -> String {
+        format!("{}@{}", self.actor, self.organisation)
+    }
 }
 
 /// The ledger of one log.

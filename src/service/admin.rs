@@ -17,8 +17,9 @@ use crate::wire::v1::admin_service_server::AdminService;
 use crate::wire::v1::{
     self, AccountSpecification, CertificateEnrolled, CloseAccountRequest, CloseAccountResponse,
     CreateTokenRequest, CreateTokenResponse, EnrolCertificateRequest, EnrolCertificateResponse,
-    GetServerStatusRequest, GetServerStatusResponse, ListAccountsRequest, ListAccountsResponse,
-    RebuildViewsRequest, RebuildViewsResponse, RevokeGrantRequest, RevokeGrantResponse,
+    GetServerStatusRequest, GetServerStatusResponse, GrantUnsealingRequest, GrantUnsealingResponse,
+    ListAccountsRequest, ListAccountsResponse, RebuildViewsRequest, RebuildViewsResponse,
+    RevokeGrantRequest, RevokeGrantResponse,
 };
 
 /// The service; all its state is shared with the others.
@@ -115,6 +116,26 @@ impl AdminService for Admin {
             .await?;
             let grant_id = grant_id.to_string();
             Ok(EnrolCertificateResponse { grant_id })
+        })
+        .await
+    }
+
+    async fn grant_unsealing(
+        &self,
+        request: Request<GrantUnsealingRequest>,
+    ) -> Result<Response<GrantUnsealingResponse>, Status> {
+        answer("GrantUnsealing", async {
+            let change = self.change(&request)?;
+            let request = request.into_inner();
+            let (grant_id, until) = to_its_end(async move {
+                let (ledger, by) = (change.ledger(), change.by());
+                change.access.grant_unsealing(ledger, by, request).await
+            })
+            .await?;
+            Ok(GrantUnsealingResponse {
+                grant_id: grant_id.to_string(),
+                until: Some(until.into()),
+            })
         })
         .await
     }
@@ -239,6 +260,7 @@ fn to_message(account: &UserAccount) -> v1::UserAccount {
             .map(|day| day.to_string())
             .unwrap_or_default(),
         revoked: grant.is_revoked || account.is_closed,
+        until: grant.until.map(Into::into),
     });
     v1::UserAccount {
         account_id: account.account_id.to_string(),

@@ -68,7 +68,7 @@ use self::case::Cases;
 use self::changes::{Change, Feed};
 use self::connection::Speaking;
 use self::guard::Guarded;
-use self::mask::LargeDistricts;
+use self::mask::Publications;
 use self::monitor::Monitor;
 use self::name_search::NameSearch;
 use self::oversize::Explained;
@@ -233,7 +233,7 @@ impl Server {
             alert_passes: Passes::default(),
             latest_day: AtomicI32::new(Day::MIN.0),
             access: self.access.clone(),
-            large_districts: LargeDistricts::default(),
+            publications: Publications::default(),
             retention: self.retention,
             names: NameSearch::default(),
         });
@@ -386,7 +386,7 @@ struct Shared {
     /// Who may call; none on a server without accounts.
     access: Option<Arc<Access>>,
     /// For monitors.
-    large_districts: LargeDistricts,
+    publications: Publications,
     retention: Vec<RetentionRule>,
     names: NameSearch,
 }

@@ -29,7 +29,7 @@ use crate::wire::v1::{
     ListAlertsRequest, ListAlertsResponse, SeriesClock, SummaryPoint, WatchAlertsRequest,
     WatchAlertsResponse, WatchMode, WatchStatusRequest,
 };
-use crate::wire::validate;
+use crate::wire::validate::{self, CaseFilter};
 
 /// The most bytes of blocks that a watcher reads at once who wants only the latest change of each
 /// case: the more it reads, the more it may leave out.
@@ -138,13 +138,15 @@ impl MonitorService for Monitor {
                     cases: &at.cases,
                     sight: &sight,
                 };
-                let mut summary = summarise(seen, time, &filter);
+                let everything = CaseFilter::default();
+                let counted = if is_masked { &everything } else { &filter };
+                let mut summary = summarise(seen, time, counted);
                 summary.recorded_at = if time.position == at.position {
                     at.recorded_at
                 } else {
                     as_of::recorded_before(shared.ledger.log().as_ref(), time.position)?
                 };
-                Ok(mask::told(summary, is_masked))
+                Ok(told(summary, &filter, is_masked))
             })
             .await?
         })
@@ -212,11 +214,13 @@ impl MonitorService for Monitor {
                     cases: &at.cases,
                     sight: &sight,
                 };
-                let summaries = summarise_each(seen, &times, &filter);
+                let everything = CaseFilter::default();
+                let counted = if is_masked { &everything } else { &filter };
+                let summaries = summarise_each(seen, &times, counted);
                 let points = months.iter().zip(summaries);
                 let points = points.map(|(month, summary)| SummaryPoint {
                     month: month.first.month(),
-                    summary: Some(mask::told(summary, is_masked)),
+                    summary: Some(told(summary, &filter, is_masked)),
                 });
                 Ok(GetSummarySeriesResponse {
                     points: points.collect(),
@@ -225,6 +229,15 @@ impl MonitorService for Monitor {
             .await?
         })
         .await
+    }
+}
+
+/// Counts as they are told: to a monitor as they are published.
+fn told(summary: GetSummaryResponse, filter: &CaseFilter, is_masked: bool) -> GetSummaryResponse {
+    if is_masked {
+        mask::told(summary, filter)
+    } else {
+        summary
     }
 }
 
@@ -326,13 +339,13 @@ async fn run(
 ) -> Result<(), Stop> {
     let mut heartbeat = Heartbeat::new();
     if let Some(snapshot) = snapshot {
-        tell_districts(&mut watch).await?;
+        publish(&mut watch).await?;
         send_snapshot(outlet, &source.reader, &mut watch, snapshot, &mut heartbeat).await?;
     }
     loop {
         let head = source.reader.head();
         let changes = source.changes(watch.position(), head).await?;
-        tell_districts(&mut watch).await?;
+        publish(&mut watch).await?;
         send_all(outlet, watch.take(&changes, head)).await?;
         if heartbeat.beats() {
             send(outlet, watch.progress(source.reader.head())).await?;
@@ -343,10 +356,10 @@ async fn run(
     }
 }
 
-/// Looks which districts a monitor may be told now.
-async fn tell_districts(watch: &mut Watch) -> Result<(), Failure> {
+/// Looks what a monitor may be told of cases today.
+async fn publish(watch: &mut Watch) -> Result<(), Failure> {
     if let Some(mask) = watch.mask().cloned() {
-        watch.tell_districts(blocking(move || mask.large_districts()).await??);
+        watch.publish(blocking(move || mask.published()).await??);
     }
     Ok(())
 }

@@ -16,15 +16,17 @@ use super::history::record_at;
 use super::name_search;
 use super::retention;
 use super::status::Failure;
+use crate::access::Identity;
 use crate::domain::{CaseState, Sight};
 use crate::ledger::{Ledger, Recorder};
 use crate::log::Log;
 use crate::seal::{Keyring, Unopened};
 use crate::wire::v1::personal_service_server::PersonalService;
 use crate::wire::v1::{
-    DisclosedValues, Disclosure, GetPersonalRequest, GetPersonalResponse, ListDisclosuresRequest,
-    ListDisclosuresResponse, ListRetentionDueRequest, ListRetentionDueResponse, PersonalClass,
-    PersonalEntry, SealedPersonal, SearchByNameRequest, SearchByNameResponse,
+    DisclosedValues, Disclosure, DisclosurePurpose, GetPersonalRequest, GetPersonalResponse,
+    ListDisclosuresRequest, ListDisclosuresResponse, ListRetentionDueRequest,
+    ListRetentionDueResponse, PersonalClass, PersonalEntry, SealedPersonal, SearchByNameRequest,
+    SearchByNameResponse,
 };
 use crate::wire::validate::{self, PersonalPlace, PersonalQuery};
 
@@ -42,8 +44,10 @@ impl PersonalService for Personal {
     ) -> Result<Response<GetPersonalResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("GetPersonal", async move {
-            let reader = Reader::of(&request)?;
+            let (who, identity) = (recorder(&request)?, caller(&request)?);
             let query = validate::personal_query(request.into_inner())?;
+            let classes = classes(&shared, &identity, query.purpose)?;
+            let reader = Reader { who, classes };
             let cases = find(&shared.ledger, &reader, &query)?;
             blocking(move || disclose(&shared.ledger, &reader, &query, &cases)).await?
         })
@@ -56,13 +60,13 @@ impl PersonalService for Personal {
     ) -> Result<Response<SearchByNameResponse>, Status> {
         let shared = Arc::clone(&self.shared);
         answer("SearchByName", async move {
-            let reader = Reader::of(&request)?;
-            if !reader.classes.contains(&PersonalClass::Identity) {
-                return Err(Failure::not_permitted(caller(&request)?.role()));
+            let (who, identity) = (recorder(&request)?, caller(&request)?);
+            if !identity.classes().contains(&PersonalClass::Identity) {
+                return Err(Failure::not_permitted(identity.role()));
             }
             let request = request.into_inner();
             validate::name_search(&request)?;
-            name_search::search(&shared, reader.who, request).await
+            name_search::search(&shared, who, request).await
         })
         .await
     }
@@ -131,13 +135,35 @@ struct Reader {
     classes: &'static [PersonalClass],
 }
 
-impl Reader {
-    fn of<T>(request: &Request<T>) -> Result<Self, Failure> {
-        Ok(Self {
-            who: recorder(request)?,
-            classes: caller(request)?.classes(),
-        })
+/// The classes that a caller may read for a purpose. What they may only for a while is looked up with
+/// each page.
+fn classes(
+    shared: &Shared,
+    identity: &Identity,
+    purpose: DisclosurePurpose,
+) -> Result<&'static [PersonalClass], Failure> {
+    let unsealed = identity.classes_unsealed();
+    if unsealed.is_empty() {
+        return Ok(identity.classes());
     }
+    let failure = if purpose != DisclosurePurpose::Audit {
+        Failure::purpose_not_permitted()
+    } else if shared
+        .access
+        .as_ref()
+        .is_some_and(|it| it.is_unsealed(identity))
+    {
+        return Ok(unsealed);
+    } else {
+        Failure::unsealing_not_granted()
+    };
+    tracing::warn!(
+        target: "casetrail::refused",
+        account = identity.account(),
+        organisation = identity.organisation(),
+        "a call was refused: the account may not open personal data now"
+    );
+    Err(failure)
 }
 
 /// The cases that are asked for, each of which there is for the reader.

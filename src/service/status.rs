@@ -115,6 +115,21 @@ impl Failure {
         Self::new(Code::PermissionDenied, "NOT_PERMITTED", message).with("role", role)
     }
 
+    /// An auditor who would open personal data for something else than an audit.
+    pub(super) fn purpose_not_permitted() -> Self {
+        let message = "an auditor opens personal data to audit alone, and while an admin grants it: \
+                       give DISCLOSURE_PURPOSE_AUDIT";
+        Self::new(Code::PermissionDenied, "NOT_PERMITTED", message.to_owned())
+    }
+
+    /// An auditor whom no admin lets open personal data now.
+    pub(super) fn unsealing_not_granted() -> Self {
+        let message = "no unsealing is granted to this account, or it is over: ask an admin for one, \
+                       with the reason (AdminService.GrantUnsealing)";
+        let reason = "UNSEALING_NOT_GRANTED";
+        Self::new(Code::PermissionDenied, reason, message.to_owned())
+    }
+
     /// A server without accounts is asked for them.
     pub(super) fn no_accounts() -> Self {
         let message = "the server has no accounts: start it with --accounts".to_owned();
@@ -430,6 +445,9 @@ impl From<AdministrationError> for Failure {
             AdministrationError::NoGrant => Self::new(Code::NotFound, "GRANT_NOT_FOUND", message),
             AdministrationError::NoAccount => {
                 Self::new(Code::NotFound, "ACCOUNT_NOT_FOUND", message)
+            }
+            AdministrationError::NoAuditor => {
+                Self::new(Code::FailedPrecondition, "NO_AUDITOR", message)
             }
             AdministrationError::LastAdmin => {
                 Self::new(Code::FailedPrecondition, "LAST_ADMIN", message)

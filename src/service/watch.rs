@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::changes::{Change, Changes};
-use super::mask::{Districts, Mask};
+use super::mask::{Mask, Published};
 use crate::domain::{CaseState, Sight};
 use crate::wire::encoded::Encoded;
 use crate::wire::v1::watch_status_response::Item;
@@ -49,8 +49,8 @@ pub(super) struct Watch {
     in_snapshot: bool,
     /// Who watches; somebody who sees all where nothing says otherwise.
     watcher: Option<Watcher>,
-    /// The districts that a monitor may be told.
-    large: Arc<Districts>,
+    /// What a monitor may be told of cases.
+    published: Arc<Published>,
 }
 
 /// Who watches, on a server that tells callers apart or has accounts beside cases.
@@ -78,7 +78,7 @@ impl Watch {
             at_head: false,
             in_snapshot: false,
             watcher: None,
-            large: Arc::default(),
+            published: Arc::default(),
         }
     }
 
@@ -95,9 +95,9 @@ impl Watch {
         self.watcher.as_ref()?.mask.as_ref()
     }
 
-    /// Keeps which districts may be told from now on.
-    pub(super) fn tell_districts(&mut self, large: Arc<Districts>) {
-        self.large = large;
+    /// Keeps what a monitor may be told of cases from now on.
+    pub(super) fn publish(&mut self, published: Arc<Published>) {
+        self.published = published;
     }
 
     /// A watch that begins with the snapshot of the cases as they stand at `position`.
@@ -130,7 +130,7 @@ impl Watch {
             standing: Some(case.standing()),
         };
         let snapshot = match self.mask() {
-            Some(mask) => mask.snapshot(&self.large, snapshot),
+            Some(mask) => mask.snapshot(&self.published, snapshot),
             None => snapshot,
         };
         let standing = snapshot.standing.as_ref()?;
@@ -188,7 +188,7 @@ impl Watch {
         let matches = match &watcher.mask {
             None => change.matches(&self.filter),
             Some(mask) => {
-                let masked = mask.change(&self.large, change.to_message(0));
+                let masked = mask.change(&self.published, change.to_message(0));
                 let standings = [&masked.standing, &masked.previous_standing];
                 let mut standings = standings.into_iter().flatten();
                 standings.any(|standing| self.filter.matches(change.case_id, standing))
@@ -203,7 +203,7 @@ impl Watch {
         let encoded = match self.mask() {
             None => change.answer_skipping(skipped),
             Some(mask) => {
-                let change = mask.change(&self.large, change.to_message(skipped));
+                let change = mask.change(&self.published, change.to_message(skipped));
                 Encoded::of(&WatchStatusResponse {
                     next_position,
                     item: Some(Item::StatusChange(change)),

@@ -69,6 +69,7 @@ payloads! {
     ErasureExecuted: erasure_executed,
     ErasureRefused: erasure_refused,
     DataDisclosed: data_disclosed,
+    ClosureProposed: closure_proposed,
     DetentionAlleged: detention_alleged,
     ProofOfLifeReceived: proof_of_life_received,
     DetentionAcknowledged: detention_acknowledged,
@@ -168,4 +169,5 @@ payloads! {
     CertificateEnrolled: certificate_enrolled,
     GrantRevoked: grant_revoked,
     UserAccountClosed: user_account_closed,
+    UnsealingGranted: unsealing_granted,
 }

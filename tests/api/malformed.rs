@@ -183,6 +183,7 @@ pub fn malformed() -> Vec<Bad> {
                     methods: vec![v1::IdentificationMethod::Visual.into()],
                     secondary_combination_reference: String::new(),
                     report_reference: MARKER.to_owned(),
+                    ..Default::default()
                 },
             )),
             &[

@@ -433,6 +433,7 @@ pub fn supporting_kinds_and_ties() -> Vec<v1::SubmitEventsRequest> {
         &[E::ErasureRequested, E::ErasureExecuted],
         &[E::ErasureRequested, E::ErasureRefused],
         &[E::DataDisclosed],
+        &[E::ClosureProposed],
     ] {
         let begun = fresh_uuid().to_string();
         for (index, event) in events.iter().enumerate() {

@@ -221,6 +221,7 @@ pub static USER_ACCOUNT: Lifecycle = Lifecycle {
         ("UserAccountCreated", "new", To("Active")),
         ("TokenIssued", "Active", Stays),
         ("CertificateEnrolled", "Active", Stays),
+        ("UnsealingGranted", "Active", Stays),
         ("GrantRevoked", "Active", Stays),
         ("UserAccountClosed", "Active", To("Closed")),
     ],
@@ -238,7 +239,7 @@ pub static LIFECYCLES: [&Lifecycle; 8] = [
 ];
 
 /// The events that every kind has, as far as they are built.
-pub const COMMON: [EventType; 35] = [
+pub const COMMON: [EventType; 36] = [
     EventType::CaseClosed,
     EventType::CaseReopened,
     EventType::VerificationChanged,
@@ -274,6 +275,7 @@ pub const COMMON: [EventType; 35] = [
     EventType::ErasureExecuted,
     EventType::ErasureRefused,
     EventType::DataDisclosed,
+    EventType::ClosureProposed,
 ];
 
 /// A row, read.

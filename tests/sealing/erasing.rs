@@ -321,8 +321,13 @@ async fn an_older_copy_of_the_keys_loses_at_the_start_what_the_log_says_is_erase
 
 #[tokio::test]
 async fn a_subject_of_whom_nothing_was_sealed_can_be_erased_and_stays_so() {
-    let mut office =
-        Office::open_with(&["--erasure-holding", "0", "--erasure-by-one-person"]).await;
+    let mut office = Office::open_with(&[
+        "--erasure-holding",
+        "0",
+        "--two-persons",
+        "closing,identification",
+    ])
+    .await;
     let (gone, unknown) = (subject(), subject());
     let case_id = office
         .case_with(vec![text(&gone, Class::Identity, "dark")])

@@ -168,6 +168,7 @@ pub fn valid_payload(event_type: Type) -> Payload {
         Type::Unspecified => panic!("no event is of this type"),
         Type::CaseClosed => Payload::CaseClosed(v1::CaseClosed {
             reason: v1::CaseClosedReason::Completed.into(),
+            ..Default::default()
         }),
         Type::CaseReopened => Payload::CaseReopened(v1::CaseReopened {
             closing_event_id: id(),
@@ -295,6 +296,10 @@ pub fn valid_payload(event_type: Type) -> Payload {
         Type::ErasureRefused => Payload::ErasureRefused(v1::ErasureRefused {
             request_event_id: id(),
             reason: v1::ErasureRefusalReason::FateUnknown.into(),
+        }),
+        Type::ClosureProposed => Payload::ClosureProposed(v1::ClosureProposed {
+            reason: v1::CaseClosedReason::Completed.into(),
+            ..Default::default()
         }),
         Type::DataDisclosed => Payload::DataDisclosed(v1::DataDisclosed {
             recipient: reference("organisation"),
@@ -427,6 +432,7 @@ pub fn valid_payload(event_type: Type) -> Payload {
                 methods: vec![method, v1::IdentificationMethod::Visual.into()],
                 secondary_combination_reference: reference("combination"),
                 report_reference: reference("report"),
+                ..Default::default()
             })
         }
         Type::IdentificationRevoked => Payload::IdentificationRevoked(v1::IdentificationRevoked {
@@ -645,5 +651,10 @@ pub fn valid_payload(event_type: Type) -> Payload {
             grant_event_id: id(),
         }),
         Type::UserAccountClosed => Payload::UserAccountClosed(v1::UserAccountClosed {}),
+        Type::UnsealingGranted => Payload::UnsealingGranted(v1::UnsealingGranted {
+            reason: v1::UnsealingReason::Complaint.into(),
+            request_reference: reference("request"),
+            until: Some(Default::default()),
+        }),
     }
 }

@@ -338,6 +338,7 @@ fn an_identification_needs_a_primary_method_or_a_documented_combination() {
                 methods: methods.iter().map(|&method| method.into()).collect(),
                 secondary_combination_reference: combination.to_owned(),
                 report_reference: "report".to_owned(),
+                ..Default::default()
             },
         ))
     };

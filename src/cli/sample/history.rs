@@ -119,6 +119,7 @@ impl CaseHistory {
             world,
             Payload::CaseClosed(CaseClosed {
                 reason: reason.into(),
+                ..CaseClosed::default()
             }),
         )
     }

@@ -311,6 +311,7 @@ fn identified(world: &mut World, case: &mut CaseHistory) {
         methods,
         secondary_combination_reference,
         report_reference: world.reference(DOCUMENT),
+        ..IdentificationEstablished::default()
     };
     case.confirmed(world, Payload::IdentificationEstablished(payload));
 }

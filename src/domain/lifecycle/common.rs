@@ -8,8 +8,12 @@ const fn row(event: E, must: &'static str, basis: &'static str) -> Row {
     rule(event, Allowed::Any, Outcome::Stays, must, basis)
 }
 
-pub(super) static TABLE: [Row; 35] = [
-    row(E::CaseClosed, "reason", "an open case only"),
+pub(super) static TABLE: [Row; 36] = [
+    row(
+        E::CaseClosed,
+        "reason",
+        "an open case only; on a proposal by somebody else where two persons are wanted",
+    ),
     row(
         E::CaseReopened,
         "closing event, reason",
@@ -136,4 +140,5 @@ pub(super) static TABLE: [Row; 35] = [
         "a request that is open",
     ),
     row(E::DataDisclosed, "recipient, classes", "practice"),
+    row(E::ClosureProposed, "reason", "an open case only"),
 ];

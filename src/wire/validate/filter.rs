@@ -36,6 +36,17 @@ impl CaseFilter {
             && (self.case_ids.is_empty() || self.case_ids.contains(&case_id))
     }
 
+    /// Whether it leaves no case out, however it stands.
+    pub fn is_everything(&self) -> bool {
+        !self.contested
+            && self.kinds.is_empty()
+            && self.categories.is_empty()
+            && self.statuses.is_empty()
+            && self.districts.is_empty()
+            && self.organisations.is_empty()
+            && self.case_ids.is_empty()
+    }
+
     /// To which list of cases page tokens belong.
     pub fn page_scope(&self) -> PageScope {
         self.scope

@@ -22,6 +22,9 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
     match payload {
         Payload::CaseClosed(p) => {
             c.choice("reason", p.reason, v1::CaseClosedReason::as_str_name);
+            if !p.proposal_event_id.is_empty() {
+                c.identifier("proposal_event_id", &mut p.proposal_event_id);
+            }
         }
         Payload::CaseReopened(p) => {
             c.identifier("closing_event_id", &mut p.closing_event_id);
@@ -156,6 +159,10 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
         Payload::DataDisclosed(p) => {
             c.reference("recipient", &p.recipient);
             c.choices("classes", &p.classes, v1::PersonalClass::as_str_name);
+        }
+        Payload::ClosureProposed(p) => {
+            c.choice("reason", p.reason, v1::CaseClosedReason::as_str_name);
+            c.by_server("proposed_by", p.proposed_by.is_empty());
         }
         Payload::CaseUncovered(p) => {
             other_case(c, "agreement_case_id", case_id, &mut p.agreement_case_id);
@@ -293,6 +300,7 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
             c.reference("authority", &p.authority);
             methods(c, p);
             c.reference("report_reference", &p.report_reference);
+            c.by_server("recorded_by", p.recorded_by.is_empty());
         }
         Payload::IdentificationRevoked(p) => {
             c.reference("authority", &p.authority);
@@ -478,6 +486,13 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
             c.identifier("grant_event_id", &mut p.grant_event_id);
         }
         Payload::UserAccountClosed(_) => {}
+        Payload::UnsealingGranted(p) => {
+            c.choice("reason", p.reason, v1::UnsealingReason::as_str_name);
+            c.reference("request_reference", &p.request_reference);
+            if p.until.is_none() {
+                c.violation("until", "is missing; give the time when it ends");
+            }
+        }
     }
 }
 

@@ -10,4 +10,5 @@ mod personal;
 mod scope;
 mod table;
 mod transport;
+mod two_persons;
 mod world;

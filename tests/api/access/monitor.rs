@@ -1,13 +1,14 @@
 //! What a monitor learns: cases by pseudonyms of its own, and counts in which nobody is singled out
 //! (case 20 of the catalogue).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use casetrail::ledger::Clock;
 use casetrail::wire::moment::Moment;
 use casetrail::wire::v1::{
-    self, EventType as E, GetSummaryRequest, GetSummaryResponse, Role, SeriesClock, StatusChange,
-    WatchStatusRequest, event::Payload, watch_status_request::Start, watch_status_response::Item,
+    self, EventType as E, GetSummaryRequest, GetSummaryResponse, LegalCategory, Role, SeriesClock,
+    StatusChange, WatchStatusRequest, event::Payload, watch_status_request::Start,
+    watch_status_response::Item,
 };
 use tokio::sync::watch;
 use tonic::Code;
@@ -252,5 +253,142 @@ async fn case_20_a_monitor_who_subtracts_successive_counts_learns_nothing_of_one
         worker.get(&one).await.unwrap().standing.unwrap().district,
         "XA02"
     );
+    world.end().await;
+}
+
+/// A detention of this category in a district.
+async fn detained_as(caller: &Caller, district: &str, category: LegalCategory) -> String {
+    let mut alleged = an(E::DetentionAlleged).on("2024-03-01");
+    if let Some(Payload::DetentionAlleged(alleged)) = &mut alleged.payload {
+        district.clone_into(&mut alleged.place.as_mut().unwrap().district);
+        alleged.set_category(category);
+    }
+    let case_id = fresh_uuid().to_string();
+    let opening = submission(vec![change(&case_id, vec![alleged])]);
+    caller.submit(opening).await.unwrap();
+    case_id
+}
+
+/// How many cases of a snapshot are told of each district and category; neither is told of the rest.
+fn told_cells(cases: &[StatusChange]) -> BTreeMap<(String, i32), usize> {
+    let mut cells = BTreeMap::new();
+    for case in cases {
+        let standing = case.standing.as_ref().unwrap();
+        let cell = (standing.district.clone(), standing.category);
+        *cells.entry(cell).or_default() += 1;
+    }
+    cells
+}
+
+fn filtered(filter: v1::CaseFilter) -> WatchStatusRequest {
+    WatchStatusRequest {
+        filter: Some(filter),
+        ..from(Start::Snapshot(true))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_20_what_a_stream_tells_of_a_district_counts_up_in_groups_alone() {
+    use LegalCategory::{CivilianInternee, Hostage};
+    let (hands, clock) = watch::channel(noon(0));
+    let world = World::by_clock(Clock::set_by_hand(clock)).await;
+    let worker = world.caller("worker-1", Role::CaseWorker, "org-1").await;
+    let monitor = world.caller("monitor-1", Role::Monitor, "press-1").await;
+    // Given a district with many of one category and one of another,
+    for _ in 0..7 {
+        detained_as(&worker, "XA01", CivilianInternee).await;
+    }
+    let lone = detained_as(&worker, "XA01", Hostage).await;
+    // a case that came today is told without either,
+    let today = watched(&monitor, from(Start::FromPosition(0))).await;
+    let neither = (String::new(), 0);
+    assert_eq!(told_cells(&today), BTreeMap::from([(neither.clone(), 8)]));
+    // and on the next day in a group alone: the filters find no more than that.
+    hands.send(noon(1)).unwrap();
+    let group = ("XA01".to_owned(), i32::from(CivilianInternee));
+    let cells = BTreeMap::from([(group.clone(), 5), (neither.clone(), 3)]);
+    let before = watched(&monitor, from(Start::Snapshot(true))).await;
+    assert_eq!(told_cells(&before), cells);
+    for category in [Hostage, CivilianInternee] {
+        for districts in [vec![], vec!["XA01".to_owned()]] {
+            let filter = v1::CaseFilter {
+                categories: vec![category.into()],
+                districts,
+                ..v1::CaseFilter::default()
+            };
+            let found = watched(&monitor, filtered(filter)).await.len();
+            assert_eq!(found, if category == Hostage { 0 } else { 5 });
+        }
+    }
+    // When the lone one is freed and another one comes, then nobody comes to a district, nor leaves
+    // one, on that day or the next: neither in the stream nor in a snapshot.
+    let acknowledged = submission(vec![change(
+        &lone,
+        vec![an(E::DetentionAcknowledged).on("2024-03-02")],
+    )]);
+    worker.submit(acknowledged).await.unwrap();
+    detained_as(&worker, "XA01", CivilianInternee).await;
+    for day in [1, 2] {
+        hands.send(noon(day)).unwrap();
+        let after = watched(&monitor, from(Start::Snapshot(true))).await;
+        assert_eq!(told_cells(&after)[&group], 5);
+        let in_group = |cases: &[StatusChange]| -> BTreeSet<String> {
+            let cases = cases.iter();
+            let told = cases.filter(|it| it.standing.as_ref().unwrap().district == "XA01");
+            told.map(|it| it.case_id.clone()).collect()
+        };
+        assert_eq!(in_group(&after), in_group(&before));
+    }
+    let changes = watched(&monitor, from(Start::FromPosition(0))).await;
+    for change in &changes {
+        // A change tells where a case was no more than where it is, and the day alone.
+        if let Some(previous) = &change.previous_standing {
+            let standing = change.standing.as_ref().unwrap();
+            assert_eq!(previous.district, standing.district);
+            assert_eq!(previous.category, standing.category);
+        }
+        let recorded_at = change.recorded_at.unwrap();
+        assert_eq!((recorded_at.seconds % 86_400, recorded_at.nanos), (0, 0));
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_20_overlapping_filters_tell_no_more_than_the_rows_that_they_choose() {
+    use LegalCategory::{CivilianInternee, Hostage, PrisonerOfWar};
+    let (hands, clock) = watch::channel(noon(0));
+    let world = World::by_clock(Clock::set_by_hand(clock)).await;
+    let worker = world.caller("worker-1", Role::CaseWorker, "org-1").await;
+    let monitor = world.caller("monitor-1", Role::Monitor, "press-1").await;
+    // 8 and 7 are 15, and 8 and 2 are 10: sums that would give the parts away.
+    let categories = [(PrisonerOfWar, 8), (CivilianInternee, 7), (Hostage, 2)];
+    for (category, count) in categories {
+        for _ in 0..count {
+            detained_as(&worker, "XA01", category).await;
+        }
+    }
+    hands.send(noon(1)).unwrap();
+    let whole = summary(&monitor).await;
+    assert_eq!((whole.rows.len(), whole.cases), (2, 10));
+    for chosen in 1..8_u8 {
+        let categories = categories.iter().enumerate();
+        let categories: Vec<i32> = categories
+            .filter(|(place, _)| chosen & (1 << place) != 0)
+            .map(|(_, (category, _))| i32::from(*category))
+            .collect();
+        let request = GetSummaryRequest {
+            filter: Some(v1::CaseFilter {
+                categories: categories.clone(),
+                ..v1::CaseFilter::default()
+            }),
+            as_of: None,
+        };
+        let told = monitor.monitor().get_summary(request).await.unwrap();
+        let told = told.into_inner();
+        let mut rows = whole.rows.clone();
+        rows.retain(|row| categories.contains(&row.category));
+        assert_eq!(told.cases, rows.iter().map(|row| row.reported).sum::<u64>());
+        assert_eq!(told.rows, rows);
+    }
     world.end().await;
 }

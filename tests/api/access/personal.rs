@@ -1,10 +1,15 @@
 //! Personal data by roles: who may open what of whom, and who is told of it.
 
+use casetrail::ledger::Clock;
+use casetrail::wire::moment::Moment;
 use casetrail::wire::v1::{
     self, DisclosurePurpose, ErasureGround, ErasureRequested, Event, EventType as E,
-    GetPersonalRequest, GetPersonalResponse, ListDisclosuresRequest, PersonalClass as Class,
-    PersonalValue, Role, event::Payload, personal_value::Value,
+    GetPersonalRequest, GetPersonalResponse, GrantUnsealingRequest, ListDisclosuresRequest,
+    PersonalClass as Class, PersonalValue, Role, UnsealingReason, event::Payload,
+    personal_value::Value,
 };
+use prost::Message;
+use tokio::sync::watch;
 use tonic::{Code, Status};
 
 use super::world::{Caller, World, reason};
@@ -129,5 +134,116 @@ async fn a_case_worker_requests_an_erasure_and_another_supervisor_executes_it() 
     supervisor.submit(request(executed())).await.unwrap();
     let told = personal(&worker, &case_id).await.unwrap();
     assert_eq!((told.entries.len(), told.erased), (0, 2));
+    world.end().await;
+}
+
+/// What an auditor may open, for the purpose audit.
+async fn audited(caller: &Caller, case_id: &str) -> Result<GetPersonalResponse, Status> {
+    let request = GetPersonalRequest {
+        case_ids: vec![case_id.to_owned()],
+        purpose: DisclosurePurpose::Audit.into(),
+        purpose_reference: "audit-1".to_owned(),
+        ..GetPersonalRequest::default()
+    };
+    let answer = caller.personal().get_personal(request).await;
+    answer.map(tonic::Response::into_inner)
+}
+
+fn unsealing(account: &str, minutes: u32) -> GrantUnsealingRequest {
+    GrantUnsealingRequest {
+        account: account.to_owned(),
+        reason: UnsealingReason::Complaint.into(),
+        request_reference: "letter-12".to_owned(),
+        minutes,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_auditor_opens_personal_data_while_an_admin_lets_it_and_that_is_recorded() {
+    const MINUTE: i64 = 60 * 1_000_000;
+    let began = 1_717_243_200 * 1_000_000;
+    let (hands, clock) = watch::channel(Moment(began));
+    let world = World::by_clock(Clock::set_by_hand(clock)).await;
+    let worker = world.caller("worker-1", Role::CaseWorker, "org-1").await;
+    let auditor = world.caller("auditor-1", Role::Auditor, "org-3").await;
+    let other = world.caller("auditor-2", Role::Auditor, "org-3").await;
+    let by_jwt = world.jwt("auditor-1", Role::Auditor, "org-3");
+    let by_jwt = world.by_token(&by_jwt).await;
+    let admin = world.admin().await;
+    let subject = fresh_uuid().to_string();
+    let case = opened_about(&worker, an(E::DetentionAcknowledged), &subject).await;
+    let closed = |answer: Result<GetPersonalResponse, Status>| {
+        let status = answer.unwrap_err();
+        assert_eq!(status.code(), Code::PermissionDenied);
+        assert_eq!(reason(&status), "UNSEALING_NOT_GRANTED");
+    };
+    closed(audited(&auditor, &case).await);
+    // An admin grants it: nobody else, for a reason, to an auditor, for a day at most.
+    let grant = |caller: &Caller, request| {
+        let mut client = caller.admin();
+        async move { client.grant_unsealing(request).await }
+    };
+    let status = grant(&auditor, unsealing("auditor-1", 60)).await;
+    assert_eq!(reason(&status.unwrap_err()), "NOT_PERMITTED");
+    let mut without_reason = unsealing("auditor-1", 60);
+    without_reason.reason = 0;
+    let mut without_reference = unsealing("auditor-1", 60);
+    without_reference.request_reference = String::new();
+    for (request, expected) in [
+        (without_reason, "INVALID_FIELDS"),
+        (without_reference, "INVALID_FIELDS"),
+        (unsealing("auditor-1", 0), "INVALID_FIELDS"),
+        (unsealing("auditor-1", 24 * 60 + 1), "INVALID_FIELDS"),
+        (unsealing("worker-1", 60), "NO_AUDITOR"),
+        (unsealing("nobody", 60), "ACCOUNT_NOT_FOUND"),
+    ] {
+        let status = grant(&admin, request).await.unwrap_err();
+        assert_eq!(reason(&status), expected);
+    }
+    closed(audited(&auditor, &case).await);
+    let granted = grant(&admin, unsealing("auditor-1", 60)).await.unwrap();
+    let until = granted.into_inner().until.map(Moment::from);
+    assert_eq!(until, Some(Moment(began + 60 * MINUTE)));
+    // The auditor opens all classes, to audit alone; nobody else is let by it.
+    let told = audited(&auditor, &case).await.unwrap();
+    assert_eq!((told.entries.len(), told.withheld), (2, 0));
+    let status = personal(&auditor, &case).await.unwrap_err();
+    assert_eq!(reason(&status), "NOT_PERMITTED");
+    closed(audited(&other, &case).await);
+    closed(audited(&by_jwt, &case).await);
+    // Both persons are on record: the admin in the log, the auditor among those who read.
+    assert_eq!(readers(&other, &subject).await, ["auditor-1"]);
+    let request = v1::ReplayEventsRequest {
+        filter: Some(v1::ReplayFilter {
+            event_types: vec![E::UnsealingGranted.into()],
+            ..v1::ReplayFilter::default()
+        }),
+        ..v1::ReplayEventsRequest::default()
+    };
+    let replayed = auditor.audit().replay_events(request).await;
+    let mut replayed = replayed.unwrap().into_inner();
+    let mut granted_by = Vec::new();
+    while let Some(answer) = replayed.message().await.unwrap() {
+        if let Some(v1::replay_events_response::Item::Block(block)) = answer.item {
+            granted_by.extend(block.records().map(|(_, record)| {
+                let record = v1::Record::decode(record).unwrap();
+                record.actor
+            }));
+        }
+    }
+    assert_eq!(granted_by, ["admin"]);
+    // It ends by itself to the microsecond, and at once where it is revoked.
+    hands.send(Moment(began + 60 * MINUTE - 1)).unwrap();
+    audited(&auditor, &case).await.unwrap();
+    hands.send(Moment(began + 60 * MINUTE)).unwrap();
+    closed(audited(&auditor, &case).await);
+    let granted = grant(&admin, unsealing("auditor-1", 24 * 60))
+        .await
+        .unwrap();
+    audited(&auditor, &case).await.unwrap();
+    let grant_id = granted.into_inner().grant_id;
+    let revocation = v1::RevokeGrantRequest { grant_id };
+    admin.admin().revoke_grant(revocation).await.unwrap();
+    closed(audited(&auditor, &case).await);
     world.end().await;
 }

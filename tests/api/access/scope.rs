@@ -10,6 +10,7 @@ use casetrail::wire::v1::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use super::two_persons::closed_on;
 use super::world::{Caller, World, reason};
 use crate::practice::words::{Telling, an, clause, fact, linked, retracted, signed};
 use crate::support::fresh_uuid;
@@ -388,7 +389,9 @@ async fn what_supervisors_record_case_workers_may_not_nor_by_a_detour() {
     // Supervisors may.
     record(&supervisor, &case, raised(&alleged)).await.unwrap();
     let other = opened(&worker, an(E::DetentionAcknowledged).on("2024-03-01")).await;
-    record(&supervisor, &other, closed()).await.unwrap();
+    let proposed = record(&worker, &other, an(E::ClosureProposed).on("2024-03-05"));
+    let closing = closed_on(&proposed.await.unwrap()).on("2024-03-05");
+    record(&supervisor, &other, closing).await.unwrap();
     world.end().await;
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use casetrail::access::{Access, CallLimits, Issuer, PseudonymKey};
+use casetrail::domain::TwoPersons;
 use casetrail::ledger::{Clock, Ledger};
 use casetrail::log::MemoryLog;
 use casetrail::service::{self, Protection, TlsFiles};
@@ -190,7 +191,16 @@ impl World {
         Self::by(clock, CallLimits::default()).await
     }
 
+    /// Where these acts take two persons.
+    pub async fn with_two_persons(two_persons: TwoPersons) -> Self {
+        Self::under(Clock::wall(), CallLimits::default(), two_persons).await
+    }
+
     async fn by(clock: Clock, limits: CallLimits) -> Self {
+        Self::under(clock, limits, TwoPersons::EVERYWHERE).await
+    }
+
+    async fn under(clock: Clock, limits: CallLimits, two_persons: TwoPersons) -> Self {
         let folder = TempDir::new().unwrap();
         let (server_root, client_root) = (Root::new("server root"), Root::new("client root"));
         let server = server_root.server();
@@ -212,12 +222,9 @@ impl World {
         let persons = persons(folder.path(), &folder.path().join("keys"));
         let ledger = Ledger::open_by(clock, Arc::new(MemoryLog::new()), None, Some(persons));
         let ledger = Arc::new(ledger.unwrap());
-        let access = Arc::new(Access::new(
-            &ledger,
-            Some(issuer),
-            limits,
-            PseudonymKey::random().unwrap().0,
-        ));
+        let key = PseudonymKey::random().unwrap().0;
+        let access = Access::new(&ledger, Some(issuer), limits, key);
+        let access = Arc::new(access.with_two_persons(two_persons));
         let admin_token = Mutex::new(String::new());
         let keep = |token: &str| {
             token.clone_into(&mut admin_token.lock().unwrap());
