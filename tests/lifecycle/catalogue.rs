@@ -221,9 +221,9 @@ pub static USER_ACCOUNT: Lifecycle = Lifecycle {
         ("UserAccountCreated", "new", To("Active")),
         ("TokenIssued", "Active", Stays),
         ("CertificateEnrolled", "Active", Stays),
-        ("UnsealingGranted", "Active", Stays),
         ("GrantRevoked", "Active", Stays),
         ("UserAccountClosed", "Active", To("Closed")),
+        ("UnsealingGranted", "Active", Stays),
     ],
 };
 

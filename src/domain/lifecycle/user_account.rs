@@ -14,7 +14,7 @@ pub(super) static TABLE: [Row; 6] = [
     row(E::UserAccountCreated, In(&[NEW]), To(Active), "name, role, organisation", "practice"),
     row(E::TokenIssued, In(&[Active]), Stays, "SHA-256 of the token", "practice"),
     row(E::CertificateEnrolled, In(&[Active]), Stays, "SHA-256 of the certificate", "practice"),
-    row(E::UnsealingGranted, In(&[Active]), Stays, "reason, request, end", "practice"),
     row(E::GrantRevoked, In(&[Active]), Stays, "grant", "practice"),
     once(row(E::UserAccountClosed, In(&[Active]), To(Closed), "", "practice")),
+    row(E::UnsealingGranted, In(&[Active]), Stays, "reason, request, end", "practice"),
 ];
