@@ -31,7 +31,7 @@ use super::{CaseList, Views};
 use crate::domain::CaseState;
 use crate::wire::moment::Moment;
 
-const MAGIC: &[u8] = b"casetrail views 3\n";
+const MAGIC: &[u8] = b"casetrail views 4\n";
 
 /// Number of cases in a frame.
 const FRAME_CASES: usize = 1_024;
