@@ -193,13 +193,12 @@ pub(super) async fn run(arguments: &PersonalArguments) -> Result<(), Failure> {
 
 async fn search(arguments: &SearchArguments) -> Result<(), Failure> {
     let connection = arguments.server.connect_as(&arguments.recorder).await?;
-    let mut request = SearchByNameRequest::default();
-    request.name_parts.clone_from(&arguments.name_parts);
-    request.birth_year = arguments.birth_year;
-    request.purpose = arguments.purpose.of_protocol().into();
-    request
-        .purpose_reference
-        .clone_from(&arguments.purpose_reference);
+    let request = SearchByNameRequest {
+        name_parts: arguments.name_parts.clone(),
+        birth_year: arguments.birth_year,
+        purpose: arguments.purpose.of_protocol().into(),
+        purpose_reference: arguments.purpose_reference.clone(),
+    };
     let answer = connection.personal().search_by_name(request).await;
     let answer = answer
         .map_err(|status| connection.failure(&status))?

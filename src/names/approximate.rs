@@ -196,7 +196,7 @@ fn skeleton(sounds: &str) -> Zeroizing<String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
@@ -208,9 +208,9 @@ mod tests {
     #[test]
     fn romanisations_of_one_name_sound_alike() {
         for group in [
-            &["Иванов", "Ivanov", "Iwanow", "Ivanoff", "Yvanov"][..3],
+            &["Иванов", "Ivanov", "Iwanow", "Ivanoff", "Yvanov"][..],
             &["Чехов", "Chekhov", "Tschechow", "Čechov", "Tchekhov"],
-            &["Хрущёв", "Khrushchev", "Chruschtschow"][..2],
+            &["Хрущёв", "Khrushchev", "Chruschtschow"],
             &["Жуков", "Zhukov", "Schukow", "Žukov"],
             &["Юрий", "Yuri", "Jurij", "Iouri", "Yury"],
             &["Елена", "Elena", "Yelena", "Jelena"],

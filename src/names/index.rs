@@ -308,11 +308,19 @@ mod tests {
             romanisation: (*romanisation).to_owned(),
             ..PersonNamePart::default()
         });
-        let mut value = PersonalValue::default();
-        value.value = Some(Value::Name(PersonName {
+        let name = PersonName {
             parts: parts.collect(),
-        }));
-        value
+        };
+        value("name", Value::Name(name))
+    }
+
+    fn value(field: &str, value: Value) -> PersonalValue {
+        PersonalValue {
+            subject_id: String::new(),
+            personal_class: 0,
+            field: field.to_owned(),
+            value: Some(value),
+        }
     }
 
     fn named(number: u128) -> Named {
@@ -387,12 +395,7 @@ mod tests {
 
     #[test]
     fn a_birth_year_may_be_one_of_those_that_a_date_can_be() {
-        let born = |text: &str| {
-            let mut value = PersonalValue::default();
-            value.field = BIRTH_DATE.to_owned();
-            value.value = Some(Value::Text(text.to_owned()));
-            value
-        };
+        let born = |text: &str| value(BIRTH_DATE, Value::Text(text.to_owned()));
         let mut index = index(&[name(&[("Ivan", "")]), name(&[("Ivan", "")])]);
         for (number, date) in [(1, "1991-02-03"), (2, "199X")] {
             let tokens = index.tokens_of(&born(date));
