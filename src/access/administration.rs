@@ -213,7 +213,7 @@ impl Access {
         let granted = Payload::UnsealingGranted(UnsealingGranted {
             reason: request.reason,
             request_reference: request.request_reference,
-            until: Some(until.into()),
+            expires_at: Some(until.into()),
         });
         let account_id = account.account_id;
         let recorded = self.record(ledger, by, account_id, vec![granted]).await?;

@@ -85,7 +85,7 @@ impl CaseState {
                     grant(GrantKind::Certificate, sha256, &enrolled.expires_on, None);
                 }
                 Payload::UnsealingGranted(granted) => {
-                    let until = granted.until.map(Moment::from).unwrap_or_default();
+                    let until = granted.expires_at.map(Moment::from).unwrap_or_default();
                     grant(GrantKind::Unsealing, String::new(), "", Some(until));
                 }
                 Payload::GrantRevoked(revoked) => {

@@ -654,7 +654,7 @@ pub fn valid_payload(event_type: Type) -> Payload {
         Type::UnsealingGranted => Payload::UnsealingGranted(v1::UnsealingGranted {
             reason: v1::UnsealingReason::Complaint.into(),
             request_reference: reference("request"),
-            until: Some(Default::default()),
+            expires_at: Some(Default::default()),
         }),
     }
 }

@@ -489,8 +489,8 @@ pub(super) fn check(c: &mut Checker, case_id: Option<Uuid>, payload: &mut Payloa
         Payload::UnsealingGranted(p) => {
             c.choice("reason", p.reason, v1::UnsealingReason::as_str_name);
             c.reference("request_reference", &p.request_reference);
-            if p.until.is_none() {
-                c.violation("until", "is missing; give the time when it ends");
+            if p.expires_at.is_none() {
+                c.violation("expires_at", "is missing; give the time when it ends");
             }
         }
     }

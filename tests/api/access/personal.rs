@@ -12,7 +12,7 @@ use prost::Message;
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
-use super::world::{Caller, World, reason};
+use super::world::{Caller, World, reason, seconds_now};
 use crate::practice::words::{Telling, an, fact};
 use crate::support::{event_with, fresh_uuid};
 use crate::together::{change, submission};
@@ -161,7 +161,7 @@ fn unsealing(account: &str, minutes: u32) -> GrantUnsealingRequest {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_auditor_opens_personal_data_while_an_admin_lets_it_and_that_is_recorded() {
     const MINUTE: i64 = 60 * 1_000_000;
-    let began = 1_717_243_200 * 1_000_000;
+    let began = seconds_now() * 1_000_000;
     let (hands, clock) = watch::channel(Moment(began));
     let world = World::by_clock(Clock::set_by_hand(clock)).await;
     let worker = world.caller("worker-1", Role::CaseWorker, "org-1").await;

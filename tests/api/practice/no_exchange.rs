@@ -197,6 +197,7 @@ fn name(payload: &mut Payload, other: &str, their_event: &str, agreement: &str) 
         Payload::ReferralAccepted(p) => (&mut p.referral_event_id, their_event),
         Payload::FollowUpCompleted(p) => (&mut p.follow_up_event_id, their_event),
         Payload::AccessGranted(p) => (&mut p.request_event_id, their_event),
+        Payload::CaseClosed(p) => (&mut p.proposal_event_id, their_event),
         Payload::ErasureExecuted(p) => (&mut p.request_event_id, their_event),
         Payload::ErasureRefused(p) => (&mut p.request_event_id, their_event),
         _ => return,
@@ -254,6 +255,7 @@ fn no_field_of_an_event_says_what_has_to_happen_first() {
         "follow_up_event_id",
         "staying_event_ids",
         "grant_event_id",
+        "proposal_event_id",
         // What is said of another case, and binds neither.
         "other_case_id",
         "agreement_case_id",
