@@ -287,9 +287,10 @@ fn open(
 ) -> Result<Arc<Ledger>, Failure> {
     let opened = |error: OpenError| refused(data, &error, error.is_damage());
     let folder = Arc::new(DataFolder::open(data).map_err(opened)?);
+    // Before the log, whose opening writes: a start without its keys changes nothing.
+    let persons = keys.open(data, second_person)?;
     let log = SledLog::open(Arc::clone(&folder), options).map_err(opened)?;
     let snapshot = SnapshotFile::in_folder(folder.views_path());
-    let persons = keys.open(data, second_person)?;
     let ledger = Ledger::open_by(Clock::wall(), Arc::new(log), Some(snapshot), persons);
     let ledger = ledger.map_err(|error| refused(data, &error, is_damage(&error)))?;
     if let Err(error) = folder.safety_copy().start_succeeded() {

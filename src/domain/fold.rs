@@ -55,9 +55,9 @@ pub struct Image {
 
 /// A fact's number among those of its case, counted from 1: its index in 4 bytes where it may be
 /// absent.
-type FactNumber = NonZeroU32;
+pub(super) type FactNumber = NonZeroU32;
 
-fn number_of(index: FactIndex) -> Option<FactNumber> {
+pub(super) fn number_of(index: FactIndex) -> Option<FactNumber> {
     NonZeroU32::new(index.wrapping_add(1))
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::fact::{Fact, FactIndex, Happening, Surroundings, TextPlace, fact_of};
-use super::fold::Image;
+use super::fold::{FactNumber, Image, number_of};
 use super::folded::{By, Folded, Placed, Successor, root};
 use super::kept;
 use super::lifecycle;
@@ -30,7 +30,7 @@ pub struct CaseState {
     folded: Folded,
     /// The fact since whose recording the case is contested without a break, while it is.
     #[serde(skip)]
-    contested_since: Option<FactIndex>,
+    contested_since: Option<FactNumber>,
 }
 
 /// An event about to be taken into a case.
@@ -56,7 +56,7 @@ pub struct Before {
     /// Its version.
     pub version: u64,
     facts: Mark,
-    contested_since: Option<FactIndex>,
+    contested_since: Option<FactNumber>,
 }
 
 impl CaseState {
@@ -77,7 +77,7 @@ impl CaseState {
     }
 
     /// The same of a case of which it may be known since when it is contested, if it is.
-    fn restored_contested_since(mut self, known: Option<FactIndex>) -> Self {
+    fn restored_contested_since(mut self, known: Option<FactNumber>) -> Self {
         let (mut folded, mut since) = (Folded::default(), None);
         for (index, fact) in (0..).zip(self.facts.iter()) {
             if !folded.takes_as_next(self.kind, &fact) {
@@ -249,7 +249,7 @@ impl CaseState {
         // What is contested now without a break since before then was so then.
         let since = self
             .contested_since
-            .filter(|since| *since < known.next_index());
+            .filter(|since| since.get() <= known.next_index());
         Some(known.restored_contested_since(since))
     }
 
@@ -446,11 +446,11 @@ impl CaseState {
 
     /// The fact since whose recording the case is contested without a break, while it is.
     pub(super) fn contested_since(&self) -> Option<Fact> {
-        self.fact(self.contested_since?)
+        self.fact(self.contested_since?.get().checked_sub(1)?)
     }
 
     /// The same, found from the facts alone: where some came late, it takes as many folds.
-    fn find_contested_since(&self) -> Option<FactIndex> {
+    fn find_contested_since(&self) -> Option<FactNumber> {
         contested_causes(&self.folded).next()?;
         let facts = self.facts();
         let (mut folded, mut since) = (Folded::default(), None);
@@ -499,11 +499,11 @@ impl CaseState {
 /// is not.
 fn still_contested(
     folded: &Folded,
-    since: Option<FactIndex>,
+    since: Option<FactNumber>,
     newest: FactIndex,
-) -> Option<FactIndex> {
+) -> Option<FactNumber> {
     contested_causes(folded).next()?;
-    since.or(Some(newest))
+    since.or_else(|| number_of(newest))
 }
 
 fn contested_causes(folded: &Folded) -> impl Iterator<Item = ContestedCause> {

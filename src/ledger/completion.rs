@@ -15,6 +15,7 @@ pub(super) fn complete(
     day: Day,
     policy: ErasurePolicy,
 ) {
+    let identified_by_two = recorder.authority.two_persons.identification;
     event.complete(|payload| match payload {
         Payload::ErasureRequested(requested) => {
             let days = i32::try_from(policy.holding_days).unwrap_or(i32::MAX);
@@ -24,10 +25,10 @@ pub(super) fn complete(
         }
         Payload::ErasureExecuted(executed) => executed.executed_by = recorder.name(),
         Payload::ClosureProposed(proposed) => proposed.proposed_by = recorder.name(),
-        Payload::IdentificationEstablished(established) => {
+        Payload::IdentificationEstablished(established) if identified_by_two => {
             established.recorded_by = recorder.name();
         }
-        Payload::EventCorrected(corrected) => {
+        Payload::EventCorrected(corrected) if identified_by_two => {
             let replacement = corrected.replacement.as_mut();
             if let Some(Payload::IdentificationEstablished(established)) =
                 replacement.and_then(|it| it.payload.as_mut())
