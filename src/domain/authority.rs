@@ -107,7 +107,8 @@ impl Authority {
         let Some(Payload::VerificationChanged(change)) = &event.payload else {
             return true;
         };
-        // Some authorities have no say on it that a case could change.
+        // A supervisor verifies what forensic accounts recorded, also as the second person of an
+        // identification: only what somebody may not confirm at all is kept from them.
         if let Writes::All
         | Writes::AllBut {
             unconfirmed_only: [],
