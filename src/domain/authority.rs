@@ -4,7 +4,8 @@
 //! Invariants:
 //! - A user account is no case: only the authority over accounts sees one, and that sees no case.
 //! - What may not be recorded may not be recorded by a detour either: a replacement is judged as
-//!   itself, and raising an event to confirmed as recording it confirmed.
+//!   itself, and raising an event to confirmed as recording it confirmed. Supervisors are the exception:
+//!   they may verify what forensic accounts recorded.
 
 use super::lifecycle;
 use super::state::CaseState;
