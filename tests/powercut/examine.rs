@@ -7,7 +7,7 @@ use std::thread;
 
 use super::check::{Expected, Fault, check};
 use super::disk::{Disk, Image, Naming};
-use super::fate::ways;
+use super::fate::{Way, ways};
 use super::load::Chance;
 use super::moments::{Kind, Moments, choose, moments};
 use super::rig::{Recording, quick_folder};
@@ -166,13 +166,7 @@ impl<'a> Examined<'a> {
 
     /// Checks so many images, each another one; fewer only if there are not so many.
     pub fn check(&self, count: usize, seed: u64) -> Tally {
-        let tally = Mutex::new(Tally::default());
-        let (jobs, taken) = mpsc::sync_channel::<Job>(2);
-        let taken = Mutex::new(taken);
-        thread::scope(|scope| {
-            for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-                scope.spawn(|| check_jobs(&taken, &tally));
-            }
+        check_all(|jobs| {
             let mut chance = Chance::new(seed);
             let mut seen = HashSet::new();
             for pass in 0..PASSES_MAX {
@@ -185,11 +179,39 @@ impl<'a> Examined<'a> {
                 let moments_min = if pass < 2 { 0 } else { MOMENTS_MIN };
                 let moments = wanted.div_ceil(WAYS).max(moments_min);
                 let chosen = choose(&self.moments, moments, &mut chance);
-                self.pass(naming, chosen, wanted, &mut seen, &mut chance, &jobs);
+                self.pass(naming, chosen, wanted, &mut seen, &mut chance, jobs);
             }
-            drop(jobs);
-        });
-        tally.into_inner().unwrap()
+        })
+    }
+
+    /// Checks what is durable right after answers, so many of them.
+    pub fn check_what_is_durable(&self, count: usize) -> Tally {
+        check_all(|jobs| {
+            let answers = self.moments.get(&Kind::Answering).into_iter().flatten();
+            let answers: Vec<_> = answers.copied().collect();
+            let step = answers.len().div_ceil(count).max(1);
+            let mut disk = Disk::new(&self.recording.base, &self.recording.trace, Naming::InOrder);
+            for moment in answers.into_iter().step_by(step) {
+                disk.advance(moment);
+                let job = self.job(
+                    Kind::Answering,
+                    format!("what is durable at {moment}"),
+                    disk.cut(&Way::DURABLE),
+                    self.told_before(moment),
+                );
+                jobs.send(job).unwrap();
+            }
+        })
+    }
+
+    fn job(&self, kind: Kind, name: String, image: Image, told: HashSet<String>) -> Job {
+        let submitted = Arc::clone(&self.recording.submitted);
+        Job {
+            kind,
+            name,
+            image,
+            expected: Expected { submitted, told },
+        }
     }
 
     /// Goes through the recording once and sends off so many images that were not seen before.
@@ -213,20 +235,28 @@ impl<'a> Examined<'a> {
                     return;
                 }
                 if seen.insert(fingerprint(&image, expected.len())) {
-                    let job = Job {
-                        kind,
-                        name: format!("{kind:?} at {moment}, {naming:?}, {way:?}"),
-                        image,
-                        expected: Expected {
-                            submitted: Arc::clone(&self.recording.submitted),
-                            told: expected.clone(),
-                        },
-                    };
+                    let name = format!("{kind:?} at {moment}, {naming:?}, {way:?}");
+                    let job = self.job(kind, name, image, expected.clone());
                     jobs.send(job).unwrap();
                 }
             }
         }
     }
+}
+
+/// Checks the images that are sent off, on all cores.
+fn check_all(send: impl FnOnce(&mpsc::SyncSender<Job>)) -> Tally {
+    let tally = Mutex::new(Tally::default());
+    let (jobs, taken) = mpsc::sync_channel::<Job>(2);
+    let taken = Mutex::new(taken);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| check_jobs(&taken, &tally));
+        }
+        send(&jobs);
+        drop(jobs);
+    });
+    tally.into_inner().unwrap()
 }
 
 fn check_jobs(jobs: &Mutex<mpsc::Receiver<Job>>, tally: &Mutex<Tally>) {

@@ -161,6 +161,14 @@ impl Fate for Way {
 }
 
 impl Way {
+    /// Only what is durable is there, but for the names, which all are.
+    pub const DURABLE: Self = Self {
+        kept: Kept::Nothing,
+        names: NamesKept::All,
+        keeps_length: false,
+        seed: 0,
+    };
+
     /// A number that hangs on the way, the purpose and the index alone (splitmix64).
     fn chance(&self, purpose: u64, index: u64) -> u64 {
         let mut number =

@@ -36,6 +36,8 @@ mod rig;
 mod told;
 mod trace;
 
+use std::collections::BTreeMap;
+
 use self::check::Fault;
 use self::examine::{Examined, Tally};
 use self::load::Chance;
@@ -126,24 +128,28 @@ async fn control_without_the_sync_of_a_commit_what_was_told_is_lost() {
     let Some(recorder) = Recorder::compile() else {
         return;
     };
-    let tally = control(&recorder, "fdatasync").await;
-    assert!(
-        tally.lost * 4 > tally.images,
-        "only {} are lost",
-        tally.lost
-    );
+    let recording = loads::one_at_a_time(&recorder, Some("fdatasync")).await;
+    loses("one at a time, no fdatasync", &recording, images() / 5);
 
     let recording = loads::large_submissions(&recorder, Scale::Small, Some("fdatasync")).await;
-    let examined = Examined::new(&recording);
-    println!("control: {}", examined.describe());
-    assert!(examined.moments_by_kind().contains_key(&Kind::Claiming));
-    let tally = examined.check(images().div_ceil(10), SEED);
-    show("control, 100 events, no fdatasync", &tally);
-    assert!(
-        tally.lost * 4 > tally.images,
-        "only {} are lost",
-        tally.lost
-    );
+    let claiming = loses("100 events, no fdatasync", &recording, images() / 5);
+    assert!(claiming.contains_key(&Kind::Claiming));
+}
+
+/// Of nothing that was told anything is durable; and images at random show it. Gives the moments that
+/// were there.
+fn loses(name: &str, recording: &Recording, images: usize) -> BTreeMap<Kind, usize> {
+    let examined = Examined::new(recording);
+    println!("control, {name}: {}", examined.describe());
+    let tally = examined.check_what_is_durable(images);
+    show("  what is durable at answers", &tally);
+    assert!(tally.images > 0);
+    assert_eq!(tally.fine, 0, "what was told is there without a sync");
+
+    let tally = examined.check(images, SEED);
+    show("  at random", &tally);
+    assert!(tally.lost > 0, "none of {} images shows it", tally.images);
+    examined.moments_by_kind()
 }
 
 /// Without the syncs at the opening and around what is renamed, some images don't open.
@@ -152,15 +158,10 @@ async fn control_without_the_syncs_of_the_opening_not_every_image_opens() {
     let Some(recorder) = Recorder::compile() else {
         return;
     };
-    let tally = control(&recorder, "fsync").await;
-    assert!(tally.fine < tally.images, "all open");
-}
-
-async fn control(recorder: &Recorder, skipped: &'static str) -> Tally {
-    let recording = loads::one_at_a_time(recorder, Some(skipped)).await;
+    let recording = loads::one_at_a_time(&recorder, Some("fsync")).await;
     let tally = Examined::new(&recording).check(images().div_ceil(5), SEED);
-    show(&format!("control without {skipped}"), &tally);
-    tally
+    show("control, one at a time, no fsync", &tally);
+    assert!(tally.fine < tally.images, "all open");
 }
 
 fn line(name: &str, tally: &Tally) -> String {
