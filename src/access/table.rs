@@ -106,25 +106,11 @@ const FORENSIC_EVENTS: &[E] = &[
     E::IdentificationRevoked,
 ];
 
-/// What forensic accounts record: those, and that they hold one of those for more or less true.
-const FORENSIC_WRITES: &[E] = &[
-    E::ExaminationStarted,
-    E::PostMortemCompleted,
-    E::FoundNonHuman,
-    E::SampleTaken,
-    E::SampleResultReceived,
-    E::MatchHypothesised,
-    E::MatchExcluded,
-    E::IdentificationEstablished,
-    E::IdentificationRevoked,
-    E::VerificationChanged,
-];
-
 /// What supervisors confirm, and case workers only allege.
 const DEATHS: &[E] = &[E::DiedInCustody, E::LastMemberDied];
 
-/// What case workers do not record at all: what supervisors and what forensic accounts do.
-const NOT_BY_CASE_WORKERS: &[E] = &[
+/// What of the common events case workers leave to supervisors.
+const SUPERVISED: &[E] = &[
     E::CaseClosed,
     E::CaseReopened,
     E::EventRetracted,
@@ -132,15 +118,6 @@ const NOT_BY_CASE_WORKERS: &[E] = &[
     E::CasesUnmerged,
     E::ErasureExecuted,
     E::ErasureRefused,
-    E::ExaminationStarted,
-    E::PostMortemCompleted,
-    E::FoundNonHuman,
-    E::SampleTaken,
-    E::SampleResultReceived,
-    E::MatchHypothesised,
-    E::MatchExcluded,
-    E::IdentificationEstablished,
-    E::IdentificationRevoked,
 ];
 
 /// What an account of a role sees and records, where these acts take two persons.
@@ -153,18 +130,24 @@ pub fn authority(role: Role, organisation: &str, two_persons: TwoPersons) -> Aut
         CaseWorker => (
             own(&[]),
             Writes::AllBut {
-                never: NOT_BY_CASE_WORKERS,
+                never: &[SUPERVISED, FORENSIC_EVENTS],
                 unconfirmed_only: DEATHS,
+                verifies: &[],
             },
         ),
         Supervisor => (
             own(&[]),
             Writes::AllBut {
-                never: FORENSIC_EVENTS,
+                never: &[FORENSIC_EVENTS],
                 unconfirmed_only: &[],
+                // Also as the second person of an identification.
+                verifies: FORENSIC_EVENTS,
             },
         ),
-        Forensic => (own(FORENSIC_KINDS), Writes::Only(FORENSIC_WRITES)),
+        Forensic => (
+            own(FORENSIC_KINDS),
+            Writes::Only(&[FORENSIC_EVENTS, &[E::VerificationChanged]]),
+        ),
         Monitor | Auditor => (Sight::All, Writes::Only(&[])),
         Admin | Role::Unspecified => (Sight::Nothing, Writes::Only(&[])),
     };
@@ -322,22 +305,26 @@ fn recorded(writes: Writes) -> String {
         Writes::AllBut {
             never,
             unconfirmed_only,
+            verifies,
         } => {
-            let but = if unconfirmed_only.is_empty() {
-                String::new()
-            } else {
-                format!("; not as confirmed: {}", names(unconfirmed_only))
-            };
-            format!("all but: {}{but}", names(never))
+            let mut text = format!("all but: {}", names(never));
+            if !unconfirmed_only.is_empty() {
+                let _ = write!(text, "; not as confirmed: {}", names(&[unconfirmed_only]));
+            }
+            if !verifies.is_empty() {
+                let verified = names(&[verifies]);
+                let _ = write!(text, "; verifies what others recorded of: {verified}");
+            }
+            text
         }
         Writes::Only([]) => "nothing".to_owned(),
         Writes::Only(events) => names(events),
     }
 }
 
-fn names(events: &[E]) -> String {
+fn names(groups: &[&[E]]) -> String {
+    let events = groups.iter().copied().flatten();
     let names: Vec<_> = events
-        .iter()
         .map(|event| event_type::message_name(*event))
         .collect();
     names.join(", ")

@@ -4,8 +4,10 @@
 //! Invariants:
 //! - A user account is no case: only the authority over accounts sees one, and that sees no case.
 //! - What may not be recorded may not be recorded by a detour either: a replacement is judged as
-//!   itself, and raising an event to confirmed as recording it confirmed. Supervisors are the exception:
-//!   they may verify what forensic accounts recorded.
+//!   itself, and verifying an event as recording it with that credibility, but where
+//!   [`Writes::AllBut::verifies`] says otherwise.
+
+use uuid::Uuid;
 
 use super::lifecycle;
 use super::state::CaseState;
@@ -50,13 +52,15 @@ pub enum Writes {
     All,
     /// All events of cases but some.
     AllBut {
-        /// Events that they may not record at all.
-        never: &'static [EventType],
+        /// Events that they may not record at all, in groups.
+        never: &'static [&'static [EventType]],
         /// Events that they may record as allegations only.
         unconfirmed_only: &'static [EventType],
+        /// Events that they may verify all the same, once others have recorded them.
+        verifies: &'static [EventType],
     },
-    /// These.
-    Only(&'static [EventType]),
+    /// These, in groups.
+    Only(&'static [&'static [EventType]]),
 }
 
 impl Authority {
@@ -73,14 +77,14 @@ impl Authority {
     pub const fn over_user_accounts() -> Self {
         Self {
             sight: Sight::UserAccounts,
-            writes: Writes::Only(&[
+            writes: Writes::Only(&[&[
                 EventType::UserAccountCreated,
                 EventType::TokenIssued,
                 EventType::CertificateEnrolled,
                 EventType::GrantRevoked,
                 EventType::UnsealingGranted,
                 EventType::UserAccountClosed,
-            ]),
+            ]]),
             two_persons: TwoPersons::NOWHERE,
         }
     }
@@ -108,21 +112,15 @@ impl Authority {
         let Some(Payload::VerificationChanged(change)) = &event.payload else {
             return true;
         };
-        // A supervisor verifies what forensic accounts recorded, also as the second person of an
-        // identification: only what somebody may not confirm at all is kept from them.
-        if let Writes::All
-        | Writes::AllBut {
-            unconfirmed_only: [],
-            ..
-        } = self.writes
-        {
+        let Ok(target_id) = Uuid::try_parse(&change.target_event_id) else {
             return true;
-        }
+        };
         let facts = case.facts();
-        let target = facts
-            .iter()
-            .find(|fact| fact.event_id.to_string() == change.target_event_id);
-        target.is_none_or(|target| self.writes.include(target.event_type, change.credibility()))
+        let target = facts.iter().find(|fact| fact.event_id == target_id);
+        target.is_none_or(|target| {
+            let (event, credibility) = (target.event_type, change.credibility());
+            self.writes.include(event, credibility) || self.writes.verify(event)
+        })
     }
 }
 
@@ -135,15 +133,25 @@ impl Writes {
             Self::AllBut {
                 never,
                 unconfirmed_only,
+                verifies: _,
             } => {
                 let as_allegation_only = unconfirmed_only.contains(&event);
                 is_of_a_case
-                    && !never.contains(&event)
+                    && !holds(never, event)
                     && !(as_allegation_only && credibility == Credibility::Confirmed)
             }
-            Self::Only(events) => events.contains(&event),
+            Self::Only(events) => holds(events, event),
         }
     }
+
+    /// Whether events of this type are verified though they may not be recorded.
+    fn verify(self, event: EventType) -> bool {
+        matches!(self, Self::AllBut { verifies, .. } if verifies.contains(&event))
+    }
+}
+
+fn holds(groups: &[&[EventType]], event: EventType) -> bool {
+    groups.iter().any(|group| group.contains(&event))
 }
 
 impl Sight {
@@ -182,8 +190,9 @@ mod tests {
     #[test]
     fn a_death_is_recorded_as_an_allegation_only_by_whoever_may_not_confirm_one() {
         let writes = Writes::AllBut {
-            never: &[EventType::CaseClosed],
+            never: &[&[EventType::CaseClosed]],
             unconfirmed_only: &[EventType::DiedInCustody],
+            verifies: &[],
         };
         assert!(writes.include(EventType::DiedInCustody, Credibility::Likely));
         assert!(!writes.include(EventType::DiedInCustody, Credibility::Confirmed));
