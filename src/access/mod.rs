@@ -137,9 +137,14 @@ impl Access {
         account.is_some_and(|account| account.is_unsealed(self.clock.now()))
     }
 
-    /// The pseudonyms by which an account is told cases.
-    pub fn pseudonyms(&self, account: &str) -> Pseudonyms {
-        self.pseudonym_key.of_account(account)
+    /// The pseudonyms by which an account is told cases: those of the account itself, not of its name,
+    /// which another one may have later. The subject of an issuer has no account but its name.
+    pub fn pseudonyms(&self, name: &str) -> Pseudonyms {
+        let accounts = self.accounts();
+        match accounts.open(name) {
+            Some(account) => self.pseudonym_key.of_account(account.account_id.as_bytes()),
+            None => self.pseudonym_key.of_account(name.as_bytes()),
+        }
     }
 
     /// Takes a call of an account into its rate; after how many milliseconds to try again where it

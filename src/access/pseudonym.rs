@@ -38,9 +38,9 @@ impl PseudonymKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// Those of an account, whose key is derived from its name.
-    pub fn of_account(&self, account: &str) -> Pseudonyms {
-        let derived = hmac::sign(&self.0, account.as_bytes());
+    /// Those of an account, whose key is derived from what identifies it.
+    pub fn of_account(&self, account: &[u8]) -> Pseudonyms {
+        let derived = hmac::sign(&self.0, account);
         Pseudonyms(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
     }
 }
@@ -65,17 +65,21 @@ mod tests {
     fn a_pseudonym_is_the_same_for_one_account_and_another_for_any_other() {
         let key = PseudonymKey::new(&[7; 32]);
         let case = Uuid::from_u128(1);
-        let one = key.of_account("monitor-1");
+        let one = key.of_account(b"monitor-1");
         assert_eq!(
             one.of(case),
-            PseudonymKey::new(&[7; 32]).of_account("monitor-1").of(case)
+            PseudonymKey::new(&[7; 32])
+                .of_account(b"monitor-1")
+                .of(case)
         );
         assert_eq!(one.of(case).get_version_num(), 8);
         assert_ne!(one.of(case), one.of(Uuid::from_u128(2)));
-        assert_ne!(one.of(case), key.of_account("monitor-2").of(case));
+        assert_ne!(one.of(case), key.of_account(b"monitor-2").of(case));
         assert_ne!(
             one.of(case),
-            PseudonymKey::new(&[8; 32]).of_account("monitor-1").of(case)
+            PseudonymKey::new(&[8; 32])
+                .of_account(b"monitor-1")
+                .of(case)
         );
     }
 }

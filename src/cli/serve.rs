@@ -225,6 +225,7 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     }
     start_logging(arguments.log_format)?;
     raise_open_files();
+    dump_nothing();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -344,6 +345,17 @@ fn raise_open_files() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Writes no core dump, which would hold keys and plain values.
+fn dump_nothing() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "a crash may leave a core dump, with keys and personal data in it");
     }
 }
 

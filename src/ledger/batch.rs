@@ -13,7 +13,7 @@ use super::error::SubmitError;
 use crate::domain::{Arrival, Authority, Before, CaseState, Rejection, Together};
 use crate::log::COMMIT_BYTES_MAX;
 use crate::view::{Committed, Views};
-use crate::wire::block::{BlockBuilder, RecordBlock};
+use crate::wire::block::BlockBuilder;
 use crate::wire::event_type;
 use crate::wire::limits::{
     RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX, SUBMISSION_PERSONAL_VALUES_MAX,
@@ -97,7 +97,7 @@ pub(super) struct Known {
 /// What a batch comes to.
 pub(super) struct Finished {
     pub(super) first_position: u64,
-    pub(super) blocks: Vec<RecordBlock>,
+    pub(super) builder: BlockBuilder,
     pub(super) under_way: UnderWay,
     /// Subjects whose data it erases.
     pub(super) erased: Vec<Uuid>,
@@ -252,13 +252,10 @@ impl Batch {
         })
     }
 
-    /// What the batch comes to.
-    pub(super) fn finish(mut self) -> Finished {
+    /// What the batch comes to. Its blocks are yet to be finished, which takes longer than the rest.
+    pub(super) fn finish(self) -> Finished {
         let first_position = self.first_position;
-        let blocks = self.builder.finish(first_position);
-        let position = blocks
-            .last()
-            .map_or(first_position, RecordBlock::end_position);
+        let position = first_position.saturating_add(self.builder.record_count());
         let states = self.cases.states.iter();
         let mut cases: Vec<_> = states
             .filter(|case| case.last_position() >= Some(first_position))
@@ -269,7 +266,7 @@ impl Batch {
         cases.sort_by_cached_key(|case| case.first_position());
         Finished {
             first_position,
-            blocks,
+            builder: self.builder,
             under_way: UnderWay {
                 committed: Committed {
                     position,

@@ -202,13 +202,13 @@ impl Desk {
         state.last_sizes = [pending.len(), state.last_sizes[0]];
         let Finished {
             first_position,
-            blocks,
+            mut builder,
             under_way,
             erased,
         } = batch.finish();
         let under_way = Arc::new(under_way);
         state.busy = true;
-        if !blocks.is_empty() {
+        if !builder.is_empty() {
             state.under_way = Some(Arc::clone(&under_way));
         }
         drop(state);
@@ -216,7 +216,7 @@ impl Desk {
         self.changed.notify_all();
         Some(Taken {
             first_position,
-            blocks,
+            blocks: builder.finish(first_position),
             under_way,
             erased,
             pending,

@@ -8,8 +8,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
-use hmac::Hmac;
+use hmac::{Hmac, KeyInit};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -36,7 +35,7 @@ pub(super) struct SubjectKey {
     id: u64,
     bytes: KeyBytes,
     /// Of each class, once it was asked for.
-    ciphers: [OnceLock<XChaCha20Poly1305>; CLASSES],
+    classes: [OnceLock<KeyBytes>; CLASSES],
     marker: OnceLock<Marker>,
 }
 
@@ -45,7 +44,7 @@ impl SubjectKey {
         Self {
             id,
             bytes,
-            ciphers: Default::default(),
+            classes: Default::default(),
             marker: OnceLock::new(),
         }
     }
@@ -56,11 +55,11 @@ impl SubjectKey {
     }
 
     /// What seals and opens values of a class; none where the class is unspecified.
-    pub(super) fn cipher(&self, class: PersonalClass) -> Option<&XChaCha20Poly1305> {
+    pub(super) fn of_class(&self, class: PersonalClass) -> Option<&KeyBytes> {
         let number = u8::try_from(i32::from(class)).ok()?;
         let place = usize::from(number.checked_sub(1)?);
-        let cipher = self.ciphers.get(place)?;
-        Some(cipher.get_or_init(|| XChaCha20Poly1305::new((&*self.derive(number)).into())))
+        let key = self.classes.get(place)?;
+        Some(key.get_or_init(|| self.derive(number)))
     }
 
     /// What makes marks of the subject's values: who has no key can't try values against them.
@@ -72,10 +71,7 @@ impl SubjectKey {
     /// A key of HMAC-SHA-256 as long as a block of the hash, which is what HMAC makes of a shorter one.
     fn padded_mark_key(&self) -> Zeroizing<[u8; 64]> {
         let mut padded = Zeroizing::new([0; 64]);
-        let key = self.derive(FOR_MARKS);
-        for (to, from) in padded.iter_mut().zip(key.iter()) {
-            *to = *from;
-        }
+        padded[..KEY_BYTES].copy_from_slice(&*self.derive(FOR_MARKS));
         padded
     }
 

@@ -136,22 +136,18 @@ impl Keyring {
         for change in &mut submission.changes {
             for event in &mut change.events {
                 let values = event.take_personal();
-                let mut groups: Vec<(Uuid, Vec<Personal>)> = Vec::new();
-                for value in values {
-                    match groups
-                        .iter_mut()
-                        .find(|(subject, _)| *subject == value.subject)
-                    {
-                        Some((_, group)) => group.push(value),
-                        None => groups.push((value.subject, vec![value])),
+                for (place, value) in values.iter().enumerate() {
+                    let subject = value.subject;
+                    let is_first = !values.iter().take(place).any(|it| it.subject == subject);
+                    if is_first {
+                        let key = self.key_to_seal(subject).await?;
+                        let of_subject = values.iter().filter(|it| it.subject == subject);
+                        let (case_id, event_id) = (change.case_id, event.event_id());
+                        let (sealed, mark) =
+                            seal_values(&key, case_id, event_id, subject, of_subject)?;
+                        digest.update(mark);
+                        event.add_sealed(sealed);
                     }
-                }
-                for (subject, group) in groups {
-                    let key = self.key_to_seal(subject).await?;
-                    let (sealed, mark) =
-                        seal_group(&key, change.case_id, event.event_id(), subject, group)?;
-                    digest.update(mark);
-                    event.add_sealed(sealed);
                 }
             }
         }
@@ -174,7 +170,7 @@ impl Keyring {
         let value = sealed.values.get(place).ok_or(Unopened::Damaged)?;
         let class = value.personal_class();
         let key = self.shared.key_to_open(subject, sealed.key_id)?;
-        let cipher = key.cipher(class).ok_or(Unopened::Damaged)?;
+        let key = key.of_class(class).ok_or(Unopened::Damaged)?;
         let bond = Bond {
             case_id,
             event_id,
@@ -182,7 +178,7 @@ impl Keyring {
             class,
             place: u32::try_from(place).map_err(|_| Unopened::Damaged)?,
         };
-        let mut opened = value::open(cipher, &bond, &value.sealed).ok_or(Unopened::Damaged)?;
+        let mut opened = value::open(key, &bond, &value.sealed).ok_or(Unopened::Damaged)?;
         opened.subject_id.clone_from(&sealed.subject_id);
         opened.personal_class = class.into();
         Ok(opened)
@@ -226,6 +222,9 @@ impl Keyring {
 
     /// The key under which values of a subject are sealed; a new one where it has none.
     async fn key_to_seal(&self, subject: Uuid) -> Result<Arc<SubjectKey>, SealError> {
+        if let Some(key) = self.shared.key_at_hand(subject)? {
+            return Ok(key);
+        }
         loop {
             let mut filled = pin!(self.shared.filled.notified());
             filled.as_mut().enable();
@@ -250,16 +249,16 @@ impl fmt::Debug for Keyring {
 }
 
 /// Seals the values of one subject in an event, and marks them.
-fn seal_group(
+fn seal_values<'a>(
     key: &SubjectKey,
     case_id: Uuid,
     event_id: Uuid,
     subject: Uuid,
-    group: Vec<Personal>,
+    of_subject: impl Iterator<Item = &'a Personal>,
 ) -> Result<(SealedPersonal, [u8; 32]), SealError> {
     let mut marker = key.marker();
-    let mut values = Vec::with_capacity(group.len());
-    for (place, personal) in (0..).zip(group) {
+    let mut values = Vec::new();
+    for (place, personal) in (0..).zip(of_subject) {
         let class = personal.class;
         let bond = Bond {
             case_id,
@@ -268,10 +267,10 @@ fn seal_group(
             class,
             place,
         };
-        let cipher = key.cipher(class).ok_or_else(|| SealError::Unavailable {
+        let of_class = key.of_class(class).ok_or_else(|| SealError::Unavailable {
             cause: "a value has no class".to_owned(),
         })?;
-        let sealed = value::seal(cipher, &bond, &personal.value, &mut marker)?;
+        let sealed = value::seal(of_class, &bond, &personal.value, &mut marker)?;
         values.push(SealedValue {
             personal_class: class.into(),
             sealed: sealed.into(),

@@ -39,7 +39,7 @@ fn bond() -> Bond {
 #[test]
 fn a_value_opens_only_where_it_was_sealed_for_and_unchanged() {
     let key_of = key(1);
-    let cipher = key_of.cipher(Class::Health).unwrap();
+    let cipher = key_of.of_class(Class::Health).unwrap();
     let sealed = value::seal(cipher, &bond(), &text("as it is"), &mut key_of.marker()).unwrap();
     assert!(value::is_sealed_length(&sealed));
     assert!(value::open(cipher, &bond(), &sealed).unwrap() == text("as it is"));
@@ -75,19 +75,19 @@ fn a_value_opens_only_where_it_was_sealed_for_and_unchanged() {
         );
     }
     for other in [
-        key(2).cipher(Class::Health).unwrap(),
-        key(1).cipher(Class::Identity).unwrap(),
+        key(2).of_class(Class::Health).unwrap(),
+        key(1).of_class(Class::Identity).unwrap(),
     ] {
         assert!(value::open(other, &bond(), &sealed).is_none());
     }
-    assert!(key_of.cipher(Class::Unspecified).is_none());
+    assert!(key_of.of_class(Class::Unspecified).is_none());
 }
 
 #[test]
 fn a_mark_tells_values_places_and_keys_apart_and_not_their_sealing() {
     let mark = |key: &SubjectKey, bond: Bond, of: &str| {
         let mut marker = key.marker();
-        let cipher = key.cipher(bond.class).unwrap();
+        let cipher = key.of_class(bond.class).unwrap();
         value::seal(cipher, &bond, &text(of), &mut marker).unwrap();
         marker.finalize().into_bytes()
     };

@@ -7,8 +7,6 @@
 
 use std::cell::RefCell;
 
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::Mac;
 use prost::Message;
 use prost::encoding::{encode_varint, encoded_len_varint};
@@ -17,8 +15,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::cipher;
 use super::error::SealError;
-use super::key::Marker;
+use super::key::{KeyBytes, Marker};
 use crate::wire::v1::{PersonalClass, PersonalValue};
 
 /// Sealed values are padded to a multiple of so many bytes.
@@ -41,20 +40,12 @@ impl Bond {
     /// The associated data of the encryption.
     fn encoded(&self) -> [u8; BOND_BYTES] {
         let mut bytes = [0; BOND_BYTES];
-        let class = i32::from(self.class).to_be_bytes();
-        let place = self.place.to_be_bytes();
-        let parts: [&[u8]; 6] = [
-            b"casetrail value",
-            self.case_id.as_bytes(),
-            self.event_id.as_bytes(),
-            self.subject.as_bytes(),
-            &class,
-            &place,
-        ];
-        let places = bytes.iter_mut();
-        for (to, from) in places.zip(parts.into_iter().flatten()) {
-            *to = *from;
-        }
+        bytes[..15].copy_from_slice(b"casetrail value");
+        bytes[15..31].copy_from_slice(self.case_id.as_bytes());
+        bytes[31..47].copy_from_slice(self.event_id.as_bytes());
+        bytes[47..63].copy_from_slice(self.subject.as_bytes());
+        bytes[63..67].copy_from_slice(&i32::from(self.class).to_be_bytes());
+        bytes[67..].copy_from_slice(&self.place.to_be_bytes());
         bytes
     }
 }
@@ -63,7 +54,7 @@ const BOND_BYTES: usize = 15 + 3 * 16 + 2 * 4;
 
 /// Seals a value, and takes it into the mark of its submission.
 pub(super) fn seal(
-    cipher: &XChaCha20Poly1305,
+    key: &KeyBytes,
     bond: &Bond,
     value: &PersonalValue,
     marker: &mut Marker,
@@ -80,8 +71,7 @@ pub(super) fn seal(
     let plain = sealed.get_mut(NONCE_BYTES..).unwrap_or_default();
     marker.update(&bond);
     marker.update(plain);
-    let tag = cipher.encrypt_inout_detached(&XNonce::from(nonce), &bond, plain.into());
-    let Ok(tag) = tag else {
+    let Ok(tag) = cipher::encrypt(key, &nonce, &bond, plain) else {
         sealed.zeroize();
         let cause = "the cipher takes no value of this length".to_owned();
         return Err(SealError::Unavailable { cause });
@@ -92,21 +82,11 @@ pub(super) fn seal(
 
 /// Opens a sealed value; none where it was sealed under another key, or bound to another place, or
 /// changed since.
-pub(super) fn open(
-    cipher: &XChaCha20Poly1305,
-    bond: &Bond,
-    sealed: &[u8],
-) -> Option<PersonalValue> {
+pub(super) fn open(key: &KeyBytes, bond: &Bond, sealed: &[u8]) -> Option<PersonalValue> {
     let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>()?;
     let (body, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
     let mut plain = Zeroizing::new(body.to_vec());
-    let opened = cipher.decrypt_inout_detached(
-        &XNonce::from(*nonce),
-        &bond.encoded(),
-        plain.as_mut_slice().into(),
-        &(*tag).into(),
-    );
-    opened.ok()?;
+    cipher::decrypt(key, nonce, &bond.encoded(), &mut plain, *tag).ok()?;
     PersonalValue::decode_length_delimited(plain.as_slice()).ok()
 }
 

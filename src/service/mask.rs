@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prost_types::Timestamp;
 use uuid::Uuid;
 
 use super::Shared;
@@ -88,8 +89,7 @@ impl Mask {
     pub(super) fn change(&self, published: &Published, mut change: StatusChange) -> StatusChange {
         let told = published.told(&change.case_id);
         change.case_id = self.pseudonym(&change.case_id);
-        let recorded_at = change.recorded_at.map(Moment::from);
-        change.recorded_at = recorded_at.map(|at| Moment::at_start_of(at.day()).into());
+        change.recorded_at = change.recorded_at.map(day_of);
         let standings = [&mut change.standing, &mut change.previous_standing];
         for standing in standings.into_iter().flatten() {
             self.standing(told, standing);
@@ -197,6 +197,11 @@ impl Published {
     fn told(&self, case_id: &str) -> Option<&Told> {
         self.0.get(&Uuid::try_parse(case_id).ok()?)
     }
+}
+
+/// The day of a time, as its beginning.
+pub(super) fn day_of(time: Timestamp) -> Timestamp {
+    Moment::at_start_of(Moment::from(time).day()).into()
 }
 
 /// How many of a number of cases make up groups in which nobody is singled out.

@@ -141,10 +141,14 @@ impl MonitorService for Monitor {
                 let everything = CaseFilter::default();
                 let counted = if is_masked { &everything } else { &filter };
                 let mut summary = summarise(seen, time, counted);
-                summary.recorded_at = if time.position == at.position {
+                let recorded_at = if time.position == at.position {
                     at.recorded_at
                 } else {
                     as_of::recorded_before(shared.ledger.log().as_ref(), time.position)?
+                };
+                summary.recorded_at = match recorded_at {
+                    Some(at) if is_masked => Some(mask::day_of(at)),
+                    told => told,
                 };
                 Ok(told(summary, &filter, is_masked))
             })

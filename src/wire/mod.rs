@@ -21,6 +21,7 @@ pub mod limits;
 pub mod moment;
 pub mod outline;
 mod private;
+mod scratch;
 pub mod strict;
 pub mod validate;
 

@@ -20,6 +20,7 @@ use tonic::{
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::limits::REQUEST_FIELDS_MAX;
+use super::scratch;
 use super::validate::TOO_LARGE;
 
 /// Reason of a refusal: fields that this server does not know.
@@ -121,7 +122,7 @@ pub fn decode<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Status> {
     })?;
     // What encodes to the same bytes lost nothing. Where they differ, the sender may as well have
     // encoded in another, lawful way (a default written out, a list not packed).
-    if !is_request || message.encode_to_vec() == bytes {
+    if !is_request || scratch::encoded(&message, |encoded| encoded == bytes) {
         return Ok(message);
     }
     let descriptor = super::descriptor_pool().get_message_by_name(&U::full_name());

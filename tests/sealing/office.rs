@@ -50,6 +50,11 @@ impl Office {
         self.folder.path().join("keys")
     }
 
+    /// The server while it runs.
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
+    }
+
     pub fn url(&self) -> String {
         self.server.as_ref().unwrap().url()
     }

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod http2;
+pub mod planted;
 pub mod server;
 
 use std::sync::atomic::{AtomicU64, Ordering};

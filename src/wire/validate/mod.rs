@@ -251,7 +251,7 @@ pub fn submission(mut request: v1::SubmitEventsRequest, today: Day) -> Result<Su
     checker.finish()?;
 
     request.request_id.clear();
-    let digest = Sha256::digest(request.encode_to_vec()).into();
+    let digest = super::scratch::encoded(&request, |bytes| Sha256::digest(bytes).into());
     let changes = checked
         .into_iter()
         .zip(request.changes)

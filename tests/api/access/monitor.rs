@@ -44,7 +44,15 @@ async fn summary(caller: &Caller) -> GetSummaryResponse {
         .monitor()
         .get_summary(GetSummaryRequest::default())
         .await;
-    answer.unwrap().into_inner()
+    let answer = answer.unwrap().into_inner();
+    if let (Some(at), 1..) = (answer.recorded_at, answer.rounded_to) {
+        assert_eq!(
+            (at.seconds % 86_400, at.nanos),
+            (0, 0),
+            "it tells the day alone"
+        );
+    }
+    answer
 }
 
 /// The changes, or the cases of the snapshot as if they were changes, until the stream has caught up.
@@ -124,6 +132,20 @@ async fn a_monitor_is_told_cases_by_pseudonyms_that_are_its_own() {
             8
         );
     }
+    // An account that takes the name of a closed one is told cases by pseudonyms of its own too.
+    let close = v1::CloseAccountRequest {
+        name: "monitor-2".to_owned(),
+    };
+    world
+        .admin()
+        .await
+        .admin()
+        .close_account(close)
+        .await
+        .unwrap();
+    let later = world.caller("monitor-2", Role::Monitor, "press-3").await;
+    let later = pseudonyms(&watched(&later, from(Start::Snapshot(true))).await);
+    assert!(later.iter().all(|it| !all.contains(it)));
     // What would find a case out is refused.
     let filters = [
         v1::CaseFilter {
