@@ -71,7 +71,9 @@ impl SubjectKey {
     /// A key of HMAC-SHA-256 as long as a block of the hash, which is what HMAC makes of a shorter one.
     fn padded_mark_key(&self) -> Zeroizing<[u8; 64]> {
         let mut padded = Zeroizing::new([0; 64]);
-        padded[..KEY_BYTES].copy_from_slice(&*self.derive(FOR_MARKS));
+        if let Some(first) = padded.first_chunk_mut::<KEY_BYTES>() {
+            *first = *self.derive(FOR_MARKS);
+        }
         padded
     }
 

@@ -169,7 +169,7 @@ async fn a_planted_value_is_in_no_byte_but_those_of_its_disclosure() {
     assert_eq!(found, Vec::<String>::new());
 
     // A crash would leave no dump of its memory.
-    let limits = format!("/proc/{}/limits", office.server().id());
+    let limits = format!("/proc/{}/limits", office.server().process.id());
     let limits = std::fs::read_to_string(limits).unwrap();
     let of_dumps = limits
         .lines()
