@@ -103,6 +103,10 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<(), Failure> {
                 "the master key is the right one; there are keys of {} persons",
                 opened.subjects()
             ))?;
+            let damaged = opened.damaged_slots();
+            if damaged > 0 {
+                output.line(&format!("{damaged} slots of the store are damaged"))?;
+            }
         }
     }
     output.flush()

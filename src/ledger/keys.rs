@@ -6,6 +6,7 @@
 //! so that whatever the store was not told before a crash is told now; also that a subject's data was
 //! erased.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use prost::Message;
@@ -51,16 +52,10 @@ impl Persons {
             erasure: _,
         } = self;
         let missing = catch_up(log, &mut store)?;
-        if let Some(position) = missing.first
-            && !accept_missing_keys
-        {
-            return Err(OpenError::MissingKeys {
-                values: missing.values,
-                position,
-            });
-        }
-        if missing.values > 0 {
-            let values = missing.values;
+        if let Some((values, position)) = missing.total() {
+            if !accept_missing_keys {
+                return Err(OpenError::MissingKeys { values, position });
+            }
             tracing::warn!(
                 values,
                 "the log holds values that no key of this store opens"
@@ -75,18 +70,35 @@ impl Persons {
     }
 }
 
-/// Values that were sealed under keys which the store never had.
+/// Values that were sealed under keys which the store does not have: of each subject how many, and the
+/// position of the first.
 #[derive(Default)]
-struct Missing {
-    values: u64,
-    /// Position of the first.
-    first: Option<u64>,
+struct Missing(HashMap<Uuid, (u64, u64)>);
+
+impl Missing {
+    fn add(&mut self, position: u64, subject: Uuid, values: usize) {
+        let (count, _) = self.0.entry(subject).or_insert((0, position));
+        *count = count.saturating_add(values as u64);
+    }
+
+    /// Nobody misses what was erased.
+    fn forget(&mut self, erased: Uuid) {
+        self.0.remove(&erased);
+    }
+
+    /// How many in all, and the position of the first; none where there are none.
+    fn total(&self) -> Option<(u64, u64)> {
+        let values = self.0.values().map(|(count, _)| count).sum();
+        let first = self.0.values().map(|(_, first)| *first).min()?;
+        Some((values, first))
+    }
 }
 
 fn catch_up(log: &dyn Log, store: &mut KeyStore) -> Result<Missing, OpenError> {
     let known = store.mark();
     let head = log.head();
-    // A log that is shorter, or another one, was restored from a backup: all of it is read.
+    // All is read where the store was damaged, and where the log is shorter or another one, as a restored
+    // one is.
     let is_ours = known.position <= head && mark(log, known.position)? == known;
     let mut position = if is_ours { known.position } else { 0 };
     let mut missing = Missing::default();
@@ -98,8 +110,7 @@ fn catch_up(log: &dyn Log, store: &mut KeyStore) -> Result<Missing, OpenError> {
                 for sealed in &outline.sealed {
                     let subject = subject(at, &sealed.subject_id)?;
                     if !store.note_sealed(subject, sealed.key_id)? {
-                        missing.values += sealed.values.len() as u64;
-                        missing.first.get_or_insert(at);
+                        missing.add(at, subject, sealed.values.len());
                     }
                 }
                 if outline.event_type == EventType::ErasureExecuted {
@@ -107,6 +118,7 @@ fn catch_up(log: &dyn Log, store: &mut KeyStore) -> Result<Missing, OpenError> {
                     let record = record.map_err(|_| OpenError::Decode { position: at })?;
                     if let Some(erased) = record.event.as_ref().and_then(erasure::subject_of) {
                         store.note_erased(erased)?;
+                        missing.forget(erased);
                     }
                 }
             }

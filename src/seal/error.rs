@@ -40,6 +40,14 @@ pub enum KeyError {
         /// The store's folder.
         folder: PathBuf,
     },
+    /// Slots of the store were damaged, or its end was cut off, since a start last told it what the log
+    /// says.
+    Damaged {
+        /// The store's folder.
+        folder: PathBuf,
+        /// How many slots are damaged.
+        slots: usize,
+    },
     /// The system gave no random bytes.
     Random {
         /// What it said.
@@ -74,6 +82,13 @@ impl fmt::Display for KeyError {
             Self::WrongMasterKey { folder } => write!(
                 f,
                 "the master key is not the one under which the keys in {} are wrapped: give that one",
+                folder.display()
+            ),
+            Self::Damaged { folder, slots } => write!(
+                f,
+                "the key store {} was damaged since a server last started with it ({slots} slots, or \
+                 its end is cut off): start the server with it once, which mends what the log tells, \
+                 or put a copy of it back",
                 folder.display()
             ),
             Self::Random { cause } => write!(f, "the system gives no random bytes: {cause}"),

@@ -38,7 +38,7 @@ pub struct Keyring {
 pub enum Unopened {
     /// Its subject's data was erased.
     Erased,
-    /// The key store never had its key.
+    /// The key store never had its key, or the key is damaged there.
     KeyNotHere,
     /// Its key does not open it: it was changed, or moved to where it does not belong.
     Damaged,
@@ -52,6 +52,8 @@ pub enum Unopened {
 /// What the keyring and the maker share.
 pub(super) struct Shared {
     pub(super) file: StoreFile,
+    /// Which slots of the file were damaged when it was opened, as its header notes it.
+    damage: u32,
     state: Mutex<State>,
     /// Told when keys are wanted, or nothing more will be.
     wanted: Condvar,
@@ -73,11 +75,18 @@ struct State {
     reusable: Vec<u32>,
     /// Number of slots in the file.
     slots: u32,
-    /// Whose a slot's key became since the store was last told.
-    unwritten: Vec<(u32, Uuid)>,
+    /// Whose a slot's key became since the store was last told, and what records call it.
+    unwritten: Vec<Binding>,
     /// Why the store can't be written, once that is so.
     broken: Option<String>,
     stopping: bool,
+}
+
+/// Whose the key in a slot became.
+struct Binding {
+    slot: u32,
+    key_id: u64,
+    subject: Uuid,
 }
 
 impl Keyring {
@@ -91,10 +100,12 @@ impl Keyring {
             index,
             spares,
             slots,
+            damaged,
             ..
         } = store;
         let shared = Arc::new(Shared {
             file,
+            damage: damaged.fingerprint(),
             state: Mutex::new(State {
                 index,
                 young: HashMap::new(),
@@ -290,28 +301,17 @@ impl Shared {
     fn key_at_hand(&self, subject: Uuid) -> Result<Option<Arc<SubjectKey>>, SealError> {
         let mut state = self.lock();
         if let Some(entry) = state.index.get(&subject).copied() {
-            if entry.erased {
-                return Err(SealError::Erased { subject });
-            }
-            if let Some(key) = state.recent(entry.slot) {
-                return Ok(Some(key));
-            }
             drop(state);
-            let unavailable = |cause: String| SealError::Unavailable { cause };
-            let bytes = self.file.key(entry);
-            let bytes = bytes.map_err(|error| unavailable(error.to_string()))?;
-            let bytes = bytes.ok_or_else(|| unavailable("a key in it is damaged".to_owned()))?;
-            let key = Arc::new(SubjectKey::new(entry.key_id, bytes));
-            let mut state = self.lock();
-            return match state.index.get(&subject).copied() {
-                Some(entry) if !entry.erased => {
-                    let evicted = state.keep(entry.slot, &key);
-                    drop(state);
-                    drop(evicted);
-                    Ok(Some(key))
-                }
-                _ => Err(SealError::Erased { subject }),
-            };
+            return self.known_key(subject, entry).map(Some).map_err(|why| {
+                let cause = match why {
+                    Unopened::Erased => return SealError::Erased { subject },
+                    Unopened::Unavailable { cause } => cause,
+                    Unopened::KeyNotHere | Unopened::Damaged => {
+                        format!("the key of subject {subject} is damaged in it")
+                    }
+                };
+                SealError::Unavailable { cause }
+            });
         }
         if let Some(cause) = &state.broken {
             let cause = cause.clone();
@@ -337,7 +337,11 @@ impl Shared {
             erased,
         };
         state.index.insert(subject, entry);
-        state.unwritten.push((slot, subject));
+        state.unwritten.push(Binding {
+            slot,
+            key_id,
+            subject,
+        });
         let evicted = state.keep(slot, &key);
         // Overwriting the keys that were dropped takes its time.
         drop(state);
@@ -355,12 +359,38 @@ impl Shared {
         if entry.key_id != key_id {
             return Err(Unopened::KeyNotHere);
         }
-        match self.key_at_hand(subject) {
-            Ok(Some(key)) => Ok(key),
-            Ok(None) => Err(Unopened::KeyNotHere),
-            Err(SealError::Erased { .. }) => Err(Unopened::Erased),
-            Err(SealError::Unavailable { cause }) => Err(Unopened::Unavailable { cause }),
+        self.known_key(subject, entry)
+    }
+
+    /// The key of a subject who has one.
+    fn known_key(&self, subject: Uuid, entry: Entry) -> Result<Arc<SubjectKey>, Unopened> {
+        if entry.erased {
+            return Err(Unopened::Erased);
         }
+        if let Some(key) = self.lock().recent(entry.slot) {
+            return Ok(key);
+        }
+        let bytes = self.file.key(entry).map_err(|error| {
+            let cause = error.to_string();
+            Unopened::Unavailable { cause }
+        })?;
+        let Some(bytes) = bytes else {
+            let slot = entry.slot;
+            tracing::warn!(slot, "a key in the key store is damaged, and opens nothing");
+            return Err(Unopened::KeyNotHere);
+        };
+        let key = Arc::new(SubjectKey::new(entry.key_id, bytes));
+        let mut state = self.lock();
+        // It may have been erased meanwhile.
+        let known = state.index.get(&subject);
+        if known.is_none_or(|entry| entry.erased) {
+            return Err(Unopened::Erased);
+        }
+        let evicted = state.keep(entry.slot, &key);
+        // Overwriting the keys that were dropped takes its time.
+        drop(state);
+        drop(evicted);
+        Ok(key)
     }
 
     fn erase(&self, subjects: &[Uuid]) -> Result<(), KeyError> {
@@ -402,9 +432,8 @@ impl Shared {
         }
         let mut unwritten = std::mem::take(&mut state.unwritten);
         drop(state);
-        unwritten.sort_unstable_by_key(|(slot, _)| *slot);
-        let neighbours =
-            unwritten.chunk_by(|(slot, _), (next, _)| slot.checked_add(1) == Some(*next));
+        unwritten.sort_unstable_by_key(|binding| binding.slot);
+        let neighbours = unwritten.chunk_by(|one, next| one.slot.checked_add(1) == Some(next.slot));
         let recorded = neighbours
             .flat_map(|run| run.chunks(SLOTS_AT_ONCE))
             .try_for_each(|run| self.bind(run))
@@ -415,21 +444,22 @@ impl Shared {
                     self.file.sync()
                 }
             })
-            .and_then(|()| self.file.write_mark(mark));
+            .and_then(|()| self.file.write_noted(mark, self.damage).map(|_| ()));
         self.note_broken(&recorded);
         recorded
     }
 
     /// Writes whose the keys in successive slots are.
-    fn bind(&self, run: &[(u32, Uuid)]) -> Result<(), KeyError> {
-        let Some((first, _)) = run.first() else {
+    fn bind(&self, run: &[Binding]) -> Result<(), KeyError> {
+        let Some(Binding { slot: first, .. }) = run.first() else {
             return Ok(());
         };
         let mut written = Vec::with_capacity(run.len() * SLOT_BYTES);
         let stored = self.file.slots_from(*first, run.len())?;
-        for ((_, subject), stored) in run.iter().zip(stored) {
-            let slot = Slot::decode(&stored).filter(|slot| slot.state == SlotState::Spare);
-            written.extend(slot.map_or(stored, |slot| slot.bound_to(*subject).encode()));
+        for (binding, stored) in run.iter().zip(stored) {
+            let slot = self.file.slot_in(&stored, binding.key_id);
+            let slot = slot.filter(|slot| slot.state == SlotState::Spare);
+            written.extend(slot.map_or(stored, |slot| slot.bound_to(binding.subject).encode()));
         }
         self.file.write_many(*first, &written)
     }

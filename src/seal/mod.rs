@@ -13,6 +13,7 @@
 //! It deliberately does not know who may read what (`service::personal`), when an erasure is allowed
 //! (`domain`), or how records are stored (`log`).
 
+mod damage;
 mod error;
 mod key;
 mod keyring;

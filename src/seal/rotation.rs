@@ -14,7 +14,7 @@ use chacha20poly1305::XChaCha20Poly1305;
 use super::error::{KeyError, failed};
 use super::master::{MASTER_KEY_FILE, MasterKeySource, make, sync_folder_of};
 use super::slot::Slot;
-use super::store::{KeyStore, SLOTS_AT_ONCE, SUBJECTS, header, write_mark_into};
+use super::store::{KeyStore, SLOTS_AT_ONCE, SUBJECTS, header, note_into};
 use super::value::NONCE_BYTES;
 
 /// The rotated store while it is written.
@@ -29,13 +29,20 @@ const MASTER_NEW: &str = "master.key.new";
 /// Returns the number of keys.
 ///
 /// # Errors
-/// As [`KeyStore::open`]. The store is then whole, under the one master key or the other.
+/// As [`KeyStore::open`], and a store that was damaged since the log was last told to it. The store is then whole, under the one master key or the other.
 pub fn rotate(
     folder: &Path,
     from: &MasterKeySource,
     to: Option<&MasterKeySource>,
 ) -> Result<u64, KeyError> {
     let store = KeyStore::open(folder, from)?;
+    if !store.is_as_noted() {
+        // A key in a damaged slot may be one that the log can tell, and is lost once it isn't wrapped anew.
+        return Err(KeyError::Damaged {
+            folder: folder.to_path_buf(),
+            slots: store.damaged_slots(),
+        });
+    }
     let own = MasterKeySource::File(folder.join(MASTER_NEW));
     if to.is_none() {
         destroy(&folder.join(MASTER_NEW))?;
@@ -78,7 +85,7 @@ fn rewrap(store: &KeyStore, folder: &Path, master: &XChaCha20Poly1305) -> Result
     let path = folder.join(NEW);
     let file = &store.file;
     let mut content = header(master)?;
-    write_mark_into(&mut content, store.mark());
+    note_into(&mut content, store.noted);
     let mut written = OpenOptions::new();
     let written = written.write(true).create(true).truncate(true).mode(0o600);
     let mut written = written.open(&path).map_err(failed("make", &path))?;
@@ -86,10 +93,9 @@ fn rewrap(store: &KeyStore, folder: &Path, master: &XChaCha20Poly1305) -> Result
     loop {
         let slots = file.slots_from(first, SLOTS_AT_ONCE)?;
         for bytes in &slots {
-            let slot = Slot::decode(bytes).or_else(|| Slot::salvaged(bytes, &file.master));
-            // What is damaged opens nothing, and is left out; its place stays.
-            let Some(slot) = slot else {
-                content.resize(content.len() + bytes.len(), 0);
+            // What is damaged is nothing that the log names, or no key any more; it stays as it is.
+            let Some(slot) = Slot::decode(bytes) else {
+                content.extend_from_slice(bytes);
                 continue;
             };
             let mut nonce = [0; NONCE_BYTES];

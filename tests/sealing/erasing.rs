@@ -45,7 +45,7 @@ async fn reason(office: &Office, actor: &'static str, request: SubmitEventsReque
     refused.get_details_error_info().unwrap().reason
 }
 
-async fn erase(office: &Office, case_id: &str, subject: &str) {
+pub(super) async fn erase(office: &Office, case_id: &str, subject: &str) {
     let (event, request) = requested(case_id, subject);
     office.submit(request).await.unwrap();
     let execution = executed(case_id, subject, &event);

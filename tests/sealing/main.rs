@@ -15,6 +15,7 @@ mod support;
 
 mod commands;
 mod crash;
+mod damaged;
 mod disclosing;
 mod erasing;
 mod names;
