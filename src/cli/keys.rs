@@ -14,7 +14,7 @@ use crate::seal::{self, KeyStore, MASTER_KEY_FILE, MasterKeySource};
 The keys of persons are wrapped under the master key. `rotate` wraps them all under another one and
 overwrites the old wrappings; the log is not touched, and what was sealed stays readable. Without
 --new-master-key the file master.key in the folder gets a new key. It can be interrupted at any point,
-and done again.
+and done again. A source is asked twice, and has to give the same key each time.
 
 Examples:
   casetrail keys rotate --keys /var/lib/casetrail/keys
@@ -91,9 +91,11 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<(), Failure> {
                         .to_owned(),
                 ));
             }
-            let keys = seal::rotate(&store.keys, &store.master_key(), to)
+            let persons = seal::rotate(&store.keys, &store.master_key(), to)
                 .map_err(|error| Failure::Failed(error.to_string()))?;
-            output.line(&format!("{keys} keys are wrapped under the new master key"))?;
+            output.line(&format!(
+                "the keys of {persons} persons are wrapped under the new master key"
+            ))?;
         }
         Command::Check(store) => {
             store.refuse_missing()?;

@@ -394,11 +394,10 @@ impl StoreFile {
         let not_ours = || KeyError::NotAKeyStore {
             path: self.path.clone(),
         };
-        let mut header = [0; CHECK_AT + SLOT_BYTES];
+        let mut header = [0; CHECKED_BYTES];
         let read = self.file.read_exact_at(&mut header, 0);
         read.map_err(|_| not_ours())?;
-        let check = header.split_last_chunk::<SLOT_BYTES>();
-        let check = check.and_then(|(_, check)| Slot::decode(check));
+        let check = check_of(&header);
         if !header.starts_with(FORMAT) {
             return Err(not_ours());
         }
@@ -415,6 +414,15 @@ impl StoreFile {
 
 fn place_of(number: u32) -> u64 {
     HEADER_BYTES as u64 + u64::from(number) * SLOT_BYTES as u64
+}
+
+/// So many bytes of the header tell whether the master key is the right one.
+pub(super) const CHECKED_BYTES: usize = CHECK_AT + SLOT_BYTES;
+
+/// The slot in the header by which that is told.
+pub(super) fn check_of(header: &[u8; CHECKED_BYTES]) -> Option<Slot> {
+    let (_, check) = header.split_last_chunk::<SLOT_BYTES>()?;
+    Slot::decode(check)
 }
 
 /// How many whole slots a file of this length has.
