@@ -17,7 +17,7 @@ use super::erasure::{self, ErasurePolicy};
 use super::error::OpenError;
 use super::recovery;
 use crate::log::Log;
-use crate::seal::{KeyStore, Keyring, Mark};
+use crate::seal::{KeyStore, Keyring, Mark, MasterKeySource};
 use crate::wire::outline::KeysOutline;
 use crate::wire::v1::{EventType, Record};
 
@@ -26,8 +26,12 @@ const READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a ledger needs to take personal values and to disclose them.
 pub struct Persons {
-    /// The keys of the log's subjects.
-    pub store: KeyStore,
+    /// The keys of the log's subjects; none where there are none yet, so that they are made.
+    pub store: Option<KeyStore>,
+    /// The folder in which they are made.
+    pub keys: PathBuf,
+    /// Under which master key they are made.
+    pub master_key: MasterKeySource,
     /// The file in which disclosures are recorded.
     pub disclosures: PathBuf,
     /// Whether the log may hold values whose keys the store never had, which can then not be read.
@@ -46,16 +50,30 @@ impl Persons {
     /// Tells the store what the log says, and makes it ready.
     pub(super) fn open(self, log: &dyn Log) -> Result<OpenPersons, OpenError> {
         let Self {
-            mut store,
+            store,
+            keys,
+            master_key,
             disclosures,
             accept_missing_keys,
             erasure: _,
         } = self;
-        let missing = catch_up(log, &mut store)?;
-        if let Some((values, position)) = missing.total() {
-            if !accept_missing_keys {
-                return Err(OpenError::MissingKeys { values, position });
+        let refuse = |missing: Missing| match missing.total() {
+            Some((values, position)) if !accept_missing_keys => {
+                Err(OpenError::MissingKeys { values, position })
             }
+            missing => Ok(missing),
+        };
+        let mut store = match store {
+            Some(store) => store,
+            None => {
+                // No store is made beside keys that are elsewhere, and to be put back.
+                if !accept_missing_keys {
+                    refuse(catch_up(log, None)?)?;
+                }
+                KeyStore::make(&keys, &master_key)?
+            }
+        };
+        if let Some((values, _)) = refuse(catch_up(log, Some(&mut store))?)? {
             tracing::warn!(
                 values,
                 "the log holds values that no key of this store opens"
@@ -94,8 +112,9 @@ impl Missing {
     }
 }
 
-fn catch_up(log: &dyn Log, store: &mut KeyStore) -> Result<Missing, OpenError> {
-    let known = store.mark();
+/// Tells the store what the log says behind its mark; without one all of it is missing.
+fn catch_up(log: &dyn Log, mut store: Option<&mut KeyStore>) -> Result<Missing, OpenError> {
+    let known = store.as_ref().map(|store| store.mark()).unwrap_or_default();
     let head = log.head();
     // All is read where the store was damaged, and where the log is shorter or another one, as a restored
     // one is.
@@ -109,7 +128,11 @@ fn catch_up(log: &dyn Log, store: &mut KeyStore) -> Result<Missing, OpenError> {
                 let outline = outline.map_err(|_| OpenError::Decode { position: at })?;
                 for sealed in &outline.sealed {
                     let subject = subject(at, &sealed.subject_id)?;
-                    if !store.note_sealed(subject, sealed.key_id)? {
+                    let is_here = match &mut store {
+                        Some(store) => store.note_sealed(subject, sealed.key_id)?,
+                        None => false,
+                    };
+                    if !is_here {
                         missing.add(at, subject, sealed.values.len());
                     }
                 }
@@ -117,7 +140,9 @@ fn catch_up(log: &dyn Log, store: &mut KeyStore) -> Result<Missing, OpenError> {
                     let record = Record::decode(bytes);
                     let record = record.map_err(|_| OpenError::Decode { position: at })?;
                     if let Some(erased) = record.event.as_ref().and_then(erasure::subject_of) {
-                        store.note_erased(erased)?;
+                        if let Some(store) = &mut store {
+                            store.note_erased(erased)?;
+                        }
                         missing.forget(erased);
                     }
                 }

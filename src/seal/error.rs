@@ -23,6 +23,11 @@ pub enum KeyError {
         /// The folder.
         folder: PathBuf,
     },
+    /// There is no key store in the folder.
+    NoStore {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The file is no key store, or one of a newer version.
     NotAKeyStore {
         /// The file.
@@ -72,6 +77,7 @@ impl fmt::Display for KeyError {
                 "the key store {} is in use by another process: end that first",
                 folder.display()
             ),
+            Self::NoStore { folder } => write!(f, "there are no keys in {}", folder.display()),
             Self::NotAKeyStore { path } => write!(
                 f,
                 "{} is no key store of this version of casetrail: give the folder of the log's own \

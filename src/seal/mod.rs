@@ -28,7 +28,7 @@ pub use error::{KeyError, SealError};
 pub use keyring::{Keyring, Unopened};
 pub use master::{MASTER_KEY_FILE, MasterKeySource};
 pub use rotation::rotate;
-pub use store::{KeyStore, Mark, SUBJECTS as STORE_FILE};
+pub use store::{KeyStore, Mark};
 pub use value::is_sealed_length;
 
 #[cfg(test)]

@@ -37,7 +37,9 @@ pub fn rotate(
     from: &MasterKeySource,
     to: Option<&MasterKeySource>,
 ) -> Result<usize, KeyError> {
-    let store = KeyStore::open(folder, from)?;
+    let store = KeyStore::open(folder, from)?.ok_or_else(|| KeyError::NoStore {
+        folder: folder.to_path_buf(),
+    })?;
     if !store.is_as_noted() {
         // A key in a damaged slot may be one that the log can tell, and is lost once it isn't wrapped anew.
         return Err(KeyError::Damaged {
@@ -146,6 +148,11 @@ fn rewrap(store: &KeyStore, folder: &Path, master: &XChaCha20Poly1305) -> Result
     }
     written.sync_all().map_err(failed("sync", &path))?;
     sync_folder_of(&path)
+}
+
+/// Whether a folder holds a key store, be it one whose rotation is to be finished.
+pub(super) fn holds_store(folder: &Path) -> Result<bool, KeyError> {
+    Ok(is_there(&folder.join(SUBJECTS))? || is_there(&folder.join(OLD))?)
 }
 
 fn is_there(path: &Path) -> Result<bool, KeyError> {

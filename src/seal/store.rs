@@ -33,7 +33,7 @@ use super::slot::{SLOT_BYTES, Slot, State};
 use super::value::NONCE_BYTES;
 
 /// The file in a key store's folder that holds the wrapped keys.
-pub const SUBJECTS: &str = "subjects";
+pub(super) const SUBJECTS: &str = "subjects";
 const SUBJECTS_ASIDE: &str = "subjects.new";
 const LOCK: &str = "LOCK";
 const HEADER_BYTES: usize = 4096;
@@ -96,26 +96,41 @@ pub(super) struct StoreFile {
 }
 
 impl KeyStore {
-    /// Opens the key store in a folder, or makes one, with a new master key where that belongs into a
-    /// file that isn't there.
+    /// Opens the key store in a folder; none where there is none, and nothing is written then.
     ///
     /// # Errors
     /// A store that is in use, of another version or under another master key, and whatever the system
     /// says.
-    pub fn open(folder: &Path, master: &MasterKeySource) -> Result<Self, KeyError> {
+    pub fn open(folder: &Path, master: &MasterKeySource) -> Result<Option<Self>, KeyError> {
+        if !rotation::holds_store(folder)? {
+            return Ok(None);
+        }
+        let lock = lock(folder)?;
+        rotation::finish(folder)?;
+        Self::open_locked(folder, master.read()?, lock).map(Some)
+    }
+
+    /// Makes the key store in a folder where there is none, with a new master key where that belongs
+    /// into a file that isn't there.
+    ///
+    /// # Errors
+    /// A folder that is in use, and whatever the system says.
+    pub fn make(folder: &Path, master: &MasterKeySource) -> Result<Self, KeyError> {
         create_folder(folder)?;
         let lock = lock(folder)?;
         rotation::finish(folder)?;
+        let master = master.read_or_make()?;
+        let header = header(&master)?;
+        replace(
+            &folder.join(SUBJECTS),
+            &folder.join(SUBJECTS_ASIDE),
+            &header,
+        )?;
+        Self::open_locked(folder, master, lock)
+    }
+
+    fn open_locked(folder: &Path, master: XChaCha20Poly1305, lock: File) -> Result<Self, KeyError> {
         let path = folder.join(SUBJECTS);
-        let exists = path.try_exists().map_err(failed("find", &path))?;
-        let master = if exists {
-            master.read()?
-        } else {
-            let master = master.read_or_make()?;
-            let header = header(&master)?;
-            replace(&path, &folder.join(SUBJECTS_ASIDE), &header)?;
-            master
-        };
         let opened = OpenOptions::new().read(true).write(true).open(&path);
         let file = opened.map_err(failed("open", &path))?;
         // What a process that was killed had written is taken for durable from here on.

@@ -132,7 +132,10 @@ struct Folder(TempDir);
 impl Folder {
     fn open(&self) -> KeyStore {
         let master = MasterKeySource::File(self.0.path().join("master.key"));
-        KeyStore::open(self.0.path(), &master).unwrap()
+        match KeyStore::open(self.0.path(), &master).unwrap() {
+            Some(store) => store,
+            None => KeyStore::make(self.0.path(), &master).unwrap(),
+        }
     }
 }
 

@@ -10,6 +10,8 @@
     unreachable_pub
 )]
 
+#[path = "../process/inject.rs"]
+mod inject;
 #[path = "../support/mod.rs"]
 mod support;
 
