@@ -184,7 +184,7 @@ async fn the_master_key_can_come_from_the_environment_or_a_file_elsewhere() {
         let mut command = serve(&[], &data, "127.0.0.1:0");
         command.arg("--keys").arg(office.keys());
         command.args(["--master-key", source]);
-        let refused = Server::try_start(command).unwrap_err();
+        let refused = Server::try_start(command).err().unwrap();
         assert_eq!(refused.code, Some(1));
         assert!(refused.stderr.contains(fault), "{}", refused.stderr);
     }
