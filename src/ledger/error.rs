@@ -217,7 +217,7 @@ impl fmt::Display for SubmitError {
             Self::KeysNotDestroyed { cause } => write!(
                 f,
                 "the erasure is recorded and the keys are out of use, but they can't be destroyed \
-                 ({cause}): the next start of the server does it"
+                 ({cause}): that is done as soon as it can be, by the next start at the latest"
             ),
         }
     }

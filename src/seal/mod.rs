@@ -20,6 +20,7 @@ mod keyring;
 mod maker;
 mod master;
 mod rotation;
+mod shared;
 mod slot;
 mod store;
 mod value;

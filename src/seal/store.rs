@@ -258,7 +258,7 @@ impl KeyStore {
             self.unsynced = false;
         }
         self.noted = self.file.write_noted(mark, self.damaged.fingerprint())?;
-        Ok(())
+        self.file.sync()
     }
 
     fn read_slots(&mut self) -> Result<(), KeyError> {
@@ -355,7 +355,8 @@ impl StoreFile {
         self.file.sync_data().map_err(failed("sync", &self.path))
     }
 
-    /// Notes a mark and which slots are damaged in the place of what is older, durably.
+    /// Notes a mark and which slots are damaged in the place of what is older. It counts once
+    /// it is synced.
     pub(super) fn write_noted(&self, mark: Mark, damage: u32) -> Result<Noted, KeyError> {
         let length = self
             .file
@@ -377,7 +378,6 @@ impl StoreFile {
         };
         let written = self.file.write_all_at(&noted.encoded(turn), at);
         written.map_err(failed("write", &self.path))?;
-        self.sync()?;
         Ok(noted)
     }
 

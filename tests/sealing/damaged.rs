@@ -12,7 +12,7 @@ use super::office::{Office, name, subject, text, with_values};
 use super::rotating::rotate;
 
 /// The bytes of a slot, and where it begins in the file.
-fn slot_of(office: &Office, subject: &str) -> (u64, Vec<u8>) {
+pub(super) fn slot_of(office: &Office, subject: &str) -> (u64, Vec<u8>) {
     let subject = uuid::Uuid::try_parse(subject).unwrap();
     let store = store(office);
     let mut slots = (0_u64..).zip(store[4096..].chunks_exact(128));

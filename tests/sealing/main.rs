@@ -20,6 +20,7 @@ mod crash;
 mod damaged;
 mod disclosing;
 mod erasing;
+mod failing;
 mod names;
 mod office;
 mod planted;
