@@ -45,7 +45,7 @@ pub(super) fn record_keys(shared: &Shared) -> bool {
     let Some(persons) = &shared.persons else {
         return true;
     };
-    // What lies before this position was sealed before now, so that the keyring knows of it.
+    // The keyring is told of what is recorded before the views are, so that it knows of all before this.
     let position = shared.views().position();
     let recorded = match keys::mark(shared.log.as_ref(), position) {
         Ok(mark) => persons

@@ -12,10 +12,12 @@ use std::path::PathBuf;
 use prost::Message;
 use uuid::Uuid;
 
+use super::batch::Verdict;
 use super::disclosures::Disclosures;
 use super::erasure::{self, ErasurePolicy};
 use super::error::OpenError;
 use super::recovery;
+use super::writer::Pending;
 use crate::log::Log;
 use crate::seal::{KeyStore, Keyring, Mark, MasterKeySource};
 use crate::wire::outline::KeysOutline;
@@ -85,6 +87,17 @@ impl Persons {
             keyring: Keyring::start(store)?,
             disclosures: Disclosures::open(disclosures).map_err(OpenError::Disclosures)?,
         })
+    }
+}
+
+impl OpenPersons {
+    /// Tells the keyring which keys the submissions named that are durable now.
+    pub(super) fn recorded(&self, pending: &[Pending]) {
+        let recorded = pending
+            .iter()
+            .filter(|waiting| matches!(waiting.verdict, Verdict::Recorded(_)));
+        self.keyring
+            .recorded(recorded.map(|waiting| &waiting.new_keys));
     }
 }
 

@@ -14,8 +14,9 @@ use uuid::Uuid;
 use super::error::{KeyError, SealError};
 use super::key::SubjectKey;
 use super::maker;
-use super::shared::Shared;
+use super::shared::{Handed, Shared};
 use super::store::{KeyStore, Mark};
+use super::unrecorded::NewKeys;
 use super::value::{self, Bond};
 use crate::wire::v1::{PersonalValue, SealedPersonal, SealedValue};
 use crate::wire::validate::{Personal, Submission};
@@ -63,12 +64,13 @@ impl Keyring {
     }
 
     /// Seals the personal values of a submission, and makes its digest cover them by marks that nobody
-    /// can make who has not the keys.
+    /// can make who has not the keys. Returns the keys that are to be told to [`Keyring::recorded`].
     ///
     /// # Errors
     /// A subject whose data was erased, or a store that can't be used. The submission is then no longer
     /// whole.
-    pub async fn seal(&self, submission: &mut Submission) -> Result<(), SealError> {
+    pub async fn seal(&self, submission: &mut Submission) -> Result<NewKeys, SealError> {
+        let mut new_keys = NewKeys::default();
         let mut digest = Sha256::new();
         digest.update(submission.digest);
         for change in &mut submission.changes {
@@ -85,7 +87,14 @@ impl Keyring {
                     }
                 }
                 for (subject, group) in groups {
-                    let key = self.key_to_seal(subject).await?;
+                    let key = match self.key_to_seal(subject).await? {
+                        Handed::Known(key) => key,
+                        Handed::New(new) => {
+                            let key = Arc::clone(&new.key);
+                            new_keys.0.push((subject, new));
+                            key
+                        }
+                    };
                     let (sealed, mark) =
                         seal_group(&key, change.case_id, event.event_id(), subject, group)?;
                     digest.update(mark);
@@ -94,7 +103,14 @@ impl Keyring {
             }
         }
         submission.digest = digest.finalize().into();
-        Ok(())
+        Ok(new_keys)
+    }
+
+    /// Takes in that durable records name these keys. To be told before anybody can see those records,
+    /// and before a mark behind them.
+    pub fn recorded<'a>(&self, keys: impl IntoIterator<Item = &'a NewKeys>) {
+        self.shared
+            .recorded(keys.into_iter().flat_map(|keys| &keys.0));
     }
 
     /// Opens one value of those of a subject in an event.
@@ -141,7 +157,7 @@ impl Keyring {
     }
 
     /// Repeats in the store whose the keys are, and then that it does so for every record before the
-    /// mark: those are sealed already. Blocks.
+    /// mark: of those [`Keyring::recorded`] and [`Keyring::erase`] were told already. Blocks.
     ///
     /// # Errors
     /// The store can't be written.
@@ -166,7 +182,7 @@ impl Keyring {
     }
 
     /// The key under which values of a subject are sealed; a new one where it has none.
-    async fn key_to_seal(&self, subject: Uuid) -> Result<Arc<SubjectKey>, SealError> {
+    async fn key_to_seal(&self, subject: Uuid) -> Result<Handed, SealError> {
         loop {
             let mut filled = pin!(self.shared.filled.notified());
             filled.as_mut().enable();

@@ -17,6 +17,7 @@ use super::keyring::Unopened;
 use super::maker::{BATCH, Spare};
 use super::slot::{SLOT_BYTES, Slot, State as SlotState};
 use super::store::{Entry, KeyStore, Mark, SLOTS_AT_ONCE, StoreFile};
+use super::unrecorded::{NewKey, Unrecorded};
 
 /// How many unwrapped keys each of two generations holds: those that were not used for as long as it
 /// took to use as many others are dropped.
@@ -39,15 +40,24 @@ pub(super) struct Shared {
     writing: Mutex<()>,
 }
 
+/// A key for a subject.
+pub(super) enum Handed {
+    /// One that records name already.
+    Known(Arc<SubjectKey>),
+    New(Arc<NewKey>),
+}
+
 struct State {
+    /// Subjects of whom there are records.
     index: HashMap<Uuid, Entry>,
+    unrecorded: Unrecorded,
     young: HashMap<u32, Arc<SubjectKey>>,
     old: HashMap<u32, Arc<SubjectKey>>,
     spares: Vec<Spare>,
     /// Whether spare keys are to be kept in stock: not before the first one is asked for.
     stocked: bool,
-    /// Slots of spare keys of an earlier run. Such a key may have sealed what was never recorded, and
-    /// becomes nobody else's.
+    /// Slots of keys that no record names, nor will. Such a key may have sealed what was never recorded,
+    /// and becomes nobody else's: another one takes its place.
     reusable: Vec<u32>,
     /// Number of slots in the file.
     slots: u32,
@@ -77,6 +87,7 @@ impl Shared {
             damage: damaged.fingerprint(),
             state: Mutex::new(State {
                 index,
+                unrecorded: Unrecorded::default(),
                 young: HashMap::new(),
                 old: HashMap::new(),
                 spares: Vec::new(),
@@ -111,11 +122,12 @@ impl Shared {
     }
 
     /// The key of a subject, or one that becomes its own; none where there is no spare one yet.
-    pub(super) fn key_at_hand(&self, subject: Uuid) -> Result<Option<Arc<SubjectKey>>, SealError> {
+    pub(super) fn key_at_hand(&self, subject: Uuid) -> Result<Option<Handed>, SealError> {
         let mut state = self.lock();
         if let Some(entry) = state.index.get(&subject).copied() {
             drop(state);
-            return self.known_key(subject, entry).map(Some).map_err(|why| {
+            let key = self.known_key(subject, entry);
+            return key.map(|key| Some(Handed::Known(key))).map_err(|why| {
                 let cause = match why {
                     Unopened::Erased => return SealError::Erased { subject },
                     Unopened::Unavailable { cause } => cause,
@@ -125,6 +137,9 @@ impl Shared {
                 };
                 SealError::Unavailable { cause }
             });
+        }
+        if let Some(new) = state.unrecorded.get(subject) {
+            return Ok(Some(Handed::New(new)));
         }
         if let Some(cause) = state.unavailable() {
             return Err(SealError::Unavailable { cause });
@@ -142,19 +157,40 @@ impl Shared {
             return Ok(None);
         };
         let key = Arc::new(SubjectKey::new(key_id, key));
-        let erased = false;
-        let entry = Entry {
-            slot,
-            key_id,
-            erased,
-        };
-        state.index.insert(subject, entry);
-        state.unwritten.push(subject);
-        let evicted = state.keep(slot, &key);
+        let new = Arc::new(NewKey::new(slot, key));
+        let forgotten = state.unrecorded.insert(subject, Arc::clone(&new));
+        let nobodys = forgotten.iter().filter(|key| key.is_nobodys());
+        state.reusable.extend(nobodys.map(|key| key.slot));
         // Overwriting the keys that were dropped takes its time.
         drop(state);
+        drop(forgotten);
+        Ok(Some(Handed::New(new)))
+    }
+
+    /// Takes in that durable records name these keys.
+    pub(super) fn recorded<'a>(&self, keys: impl Iterator<Item = &'a (Uuid, Arc<NewKey>)>) {
+        let mut keys = keys.peekable();
+        if keys.peek().is_none() {
+            return;
+        }
+        let mut evicted = Vec::new();
+        let mut state = self.lock();
+        for (subject, new) in keys {
+            // One that is known was recorded by another submission meanwhile, or even erased.
+            if state.unrecorded.remove(*subject).is_none() {
+                continue;
+            }
+            let entry = Entry {
+                slot: new.slot,
+                key_id: new.key.id(),
+                erased: false,
+            };
+            state.index.insert(*subject, entry);
+            state.unwritten.push(*subject);
+            evicted.extend(state.keep(new.slot, &new.key));
+        }
+        drop(state);
         drop(evicted);
-        Ok(Some(key))
     }
 
     /// The key by which a value of a subject is opened.
@@ -215,10 +251,17 @@ impl Shared {
                     erased: true,
                     ..entry
                 },
-                None => Entry {
-                    slot: state.new_slot()?,
-                    key_id: 0,
-                    erased: true,
+                None => match state.unrecorded.remove(*subject) {
+                    Some(new) => Entry {
+                        slot: new.slot,
+                        key_id: new.key.id(),
+                        erased: true,
+                    },
+                    None => Entry {
+                        slot: state.new_slot()?,
+                        key_id: 0,
+                        erased: true,
+                    },
                 },
             };
             state.young.remove(&entry.slot);

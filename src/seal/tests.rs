@@ -99,6 +99,74 @@ fn a_mark_tells_values_places_and_keys_apart_and_not_their_sealing() {
 }
 
 #[test]
+fn random_bytes_that_come_again_make_equal_nonces_only_for_equal_values_in_equal_places() {
+    let random = [3; 24];
+    let nonce = |key: &SubjectKey, bond: Bond, of: &str| {
+        let mut marker = key.marker();
+        let cipher = key.cipher(bond.class).unwrap();
+        value::seal(cipher, &bond, &text(of), &mut marker).unwrap();
+        value::nonce(random, &marker)
+    };
+    let one = nonce(&key(1), bond(), "one");
+    assert_eq!(one, nonce(&key(1), bond(), "one"));
+    assert_ne!(one, nonce(&key(1), bond(), "two"));
+    assert_ne!(one, nonce(&key(2), bond(), "one"));
+    assert_ne!(one, nonce(&key(1), Bond { place: 0, ..bond() }, "one"));
+    let marker = key(1).marker();
+    assert_ne!(
+        value::nonce([3; 24], &marker),
+        value::nonce([4; 24], &marker)
+    );
+    // The stored bytes begin with it, and none comes twice.
+    let key = key(1);
+    let cipher = key.cipher(Class::Health).unwrap();
+    let sealed = |_| value::seal(cipher, &bond(), &text("as it is"), &mut key.marker()).unwrap();
+    let nonces: std::collections::HashSet<_> = (0..100)
+        .map(|number| sealed(number)[..24].to_vec())
+        .collect();
+    assert_eq!(nonces.len(), 100);
+}
+
+#[tokio::test]
+async fn a_key_whose_submission_was_not_recorded_stays_the_subjects_and_is_bound_to_nobody() {
+    let folder = Folder(TempDir::new().unwrap());
+    let keyring = Keyring::start(folder.open()).unwrap();
+    let (refused, recorded) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let key_of = |submission: crate::wire::validate::Submission| {
+        let change = submission.changes.into_iter().next().unwrap();
+        let event = change.events.into_iter().next().unwrap();
+        event.into_stored().1.remove(0).key_id
+    };
+    let mut keys = std::collections::HashSet::new();
+    for _ in 0..3 {
+        let mut submission = submission_about(refused);
+        drop(keyring.seal(&mut submission).await.unwrap());
+        keys.insert(key_of(submission));
+    }
+    assert_eq!(keys.len(), 1);
+    let mut submission = submission_about(recorded);
+    let new_keys = keyring.seal(&mut submission).await.unwrap();
+    new_keys.accepted();
+    keyring.recorded([&new_keys]);
+    let again = keyring.seal(&mut submission_about(recorded)).await.unwrap();
+    // It is known by now, and nothing more is to be told.
+    keyring.recorded([&again, &new_keys]);
+    let position = 1;
+    let anchor = [1; 32];
+    keyring.record(Mark { position, anchor }).unwrap();
+    drop(keyring);
+    let store = folder.open();
+    assert_eq!(store.subjects(), 1);
+    let bound = std::fs::read(folder.0.path().join("subjects")).unwrap();
+    let bound: Vec<_> = bound[4096..]
+        .chunks(128)
+        .filter(|slot| slot[0] == 2)
+        .collect();
+    assert_eq!(bound.len(), 1);
+    assert_eq!(bound[0][8..16], key_of(submission).to_be_bytes());
+}
+
+#[test]
 fn a_slot_that_is_torn_beside_its_key_still_has_it_and_an_erased_one_has_none() {
     let master = XChaCha20Poly1305::new(&[5; 32].into());
     let key = Zeroizing::new([6; 32]);
@@ -172,7 +240,8 @@ async fn a_key_that_was_in_use_is_of_no_use_once_it_is_erased() {
     let mut sealed = Vec::new();
     for subject in [gone, stays] {
         let mut submission = submission_about(subject);
-        keyring.seal(&mut submission).await.unwrap();
+        let new_keys = keyring.seal(&mut submission).await.unwrap();
+        keyring.recorded([&new_keys]);
         let change = submission.changes.remove(0);
         let event = change.events.into_iter().next().unwrap();
         let event_id = event.event_id();

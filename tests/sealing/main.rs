@@ -24,6 +24,7 @@ mod failing;
 mod names;
 mod office;
 mod planted;
+mod refused;
 mod retaining;
 mod rotating;
 mod sealing;
