@@ -8,7 +8,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::key::SubjectKey;
-use super::slot::{Slot, State};
+use super::slot::Slot;
 use super::value::{self, Bond};
 use super::{KeyStore, Keyring, Mark, MasterKeySource, Unopened};
 use crate::wire::v1::{PersonalClass as Class, PersonalValue, personal_value::Value};
