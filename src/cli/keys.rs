@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::failure::Failure;
 use super::output::Output;
-use crate::seal::{self, KeyStore, MASTER_KEY_FILE, MasterKeySource};
+use crate::seal::{self, KeyError, KeyStore, MASTER_KEY_FILE, MasterKeySource};
 
 /// What to do with keys.
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ use crate::seal::{self, KeyStore, MASTER_KEY_FILE, MasterKeySource};
 The keys of persons are wrapped under the master key. `rotate` wraps them all under another one and
 overwrites the old wrappings; the log is not touched, and what was sealed stays readable. Without
 --new-master-key the file master.key in the folder gets a new key. It can be interrupted at any point,
-and done again.
+and done again. A source is asked twice, and has to give the same key each time.
 
 Examples:
   casetrail keys rotate --keys /var/lib/casetrail/keys
@@ -64,18 +64,6 @@ impl StoreArguments {
         let own = || MasterKeySource::File(self.keys.join(MASTER_KEY_FILE));
         self.master_key.clone().unwrap_or_else(own)
     }
-
-    /// # Errors
-    /// There is no store: one that doesn't exist is not made by looking for it.
-    fn refuse_missing(&self) -> Result<(), Failure> {
-        if self.keys.join(seal::STORE_FILE).exists() {
-            return Ok(());
-        }
-        Err(Failure::Failed(format!(
-            "there are no keys in {}",
-            self.keys.display()
-        )))
-    }
 }
 
 pub(super) fn run(arguments: &KeysArguments) -> Result<(), Failure> {
@@ -83,7 +71,6 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Rotate(arguments) => {
             let store = &arguments.store;
-            store.refuse_missing()?;
             let to = arguments.new_master_key.as_ref();
             if to.is_none() && store.master_key.is_some() {
                 return Err(Failure::Usage(
@@ -91,18 +78,27 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<(), Failure> {
                         .to_owned(),
                 ));
             }
-            let keys = seal::rotate(&store.keys, &store.master_key(), to)
+            let persons = seal::rotate(&store.keys, &store.master_key(), to)
                 .map_err(|error| Failure::Failed(error.to_string()))?;
-            output.line(&format!("{keys} keys are wrapped under the new master key"))?;
+            output.line(&format!(
+                "the keys of {persons} persons are wrapped under the new master key"
+            ))?;
         }
         Command::Check(store) => {
-            store.refuse_missing()?;
             let opened = KeyStore::open(&store.keys, &store.master_key())
+                .and_then(|opened| {
+                    let folder = store.keys.clone();
+                    opened.ok_or(KeyError::NoStore { folder })
+                })
                 .map_err(|error| Failure::Failed(error.to_string()))?;
             output.line(&format!(
                 "the master key is the right one; there are keys of {} persons",
                 opened.subjects()
             ))?;
+            let damaged = opened.damaged_slots();
+            if damaged > 0 {
+                output.line(&format!("{damaged} slots of the store are damaged"))?;
+            }
         }
     }
     output.flush()

@@ -148,6 +148,8 @@ impl KeyArguments {
             .map_err(|error| Failure::Failed(error.to_string()))?;
         Ok(Some(Persons {
             store,
+            keys: folder,
+            master_key,
             disclosures: data.join(DISCLOSURES_FILE),
             accept_missing_keys: self.accept_missing_keys,
             erasure: ErasurePolicy {

@@ -60,6 +60,13 @@ fn facts(status: &GetServerStatusResponse) -> Vec<(&'static str, String)> {
         ("snapshot at", status.snapshot_position.to_string()),
         ("unknown records", status.unknown_records.to_string()),
     ];
+    if !status.keys_unavailable.is_empty() {
+        let cause = &status.keys_unavailable;
+        facts.push((
+            "new persons",
+            format!("no personal values of them are taken: {cause}"),
+        ));
+    }
     if !status.digest.is_empty() {
         facts.push(("digest", names::hex(&status.digest)));
     }

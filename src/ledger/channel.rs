@@ -47,13 +47,13 @@ impl<'a> Channel<'a> {
     /// # Errors
     /// Writing has ended, or its personal values can't be sealed; there is no further answer then.
     pub async fn put(&self, index: u64, mut submission: Submission) -> Result<(), SubmitError> {
-        self.ledger.seal(&mut submission).await?;
+        let new_keys = self.ledger.seal(&mut submission).await?;
         let place = self.ledger.place(&submission).await?;
         let reply = Reply(Some(Recipient::Channel {
             inbox: Arc::clone(&self.inbox),
             index,
         }));
-        place.take(submission, Arc::clone(&self.recorder), reply);
+        place.take(submission, new_keys, Arc::clone(&self.recorder), reply);
         Ok(())
     }
 

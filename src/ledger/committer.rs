@@ -31,6 +31,7 @@ fn commit(shared: &Shared, desk: &Desk, taken: Taken) {
         true => Ok(Ok(())),
         false => shared.log.append(durable_before, &blocks).map(|head| {
             // Before anybody is told of it, and before the key store's mark can come to lie behind it.
+            shared.persons.iter().for_each(|it| it.recorded(&pending));
             let destroyed = destroy_keys(shared, &erased);
             shared.views_mut().install(&under_way.committed);
             shared.head.send_replace(head);

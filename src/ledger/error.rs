@@ -217,7 +217,7 @@ impl fmt::Display for SubmitError {
             Self::KeysNotDestroyed { cause } => write!(
                 f,
                 "the erasure is recorded and the keys are out of use, but they can't be destroyed \
-                 ({cause}): the next start of the server does it"
+                 ({cause}): that is done as soon as it can be, by the next start at the latest"
             ),
         }
     }
@@ -260,7 +260,7 @@ pub enum OpenError {
     Thread(io::Error),
     /// The key store can't be read or written.
     Keys(KeyError),
-    /// The log holds values that are sealed under keys which the key store never had.
+    /// The log holds values that are sealed under keys which the key store does not have.
     MissingKeys {
         /// How many.
         values: u64,
@@ -303,8 +303,8 @@ impl fmt::Display for OpenError {
             Self::MissingKeys { values, position } => write!(
                 f,
                 "the log holds {values} personal values, from position {position} on, whose keys this \
-                 key store never had: start with --keys and the folder that has them, or, if they \
-                 are lost, once with --accept-missing-keys, to go on without those values"
+                 key store never had, or has no longer because it is damaged: start with --keys and \
+                 a folder, or a copy of it, that has them, or, if they are lost, once with --accept-missing-keys, to go on without those values"
             ),
             Self::Disclosures(error) => {
                 write!(f, "the record of disclosures can't be opened: {error}")

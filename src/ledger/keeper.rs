@@ -20,8 +20,12 @@ const SHARE_MIN: u64 = 20;
 /// Runs until it is told to stop.
 pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
     let mut marked = shared.log.head();
+    let mut keys_at = marked;
     while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
         let head = shared.log.head();
+        if head != keys_at && record_keys(shared) {
+            keys_at = head;
+        }
         if head == marked {
             continue;
         }
@@ -29,7 +33,6 @@ pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
             Ok(()) => marked = head,
             Err(error) => tracing::warn!(%error, "the high-water mark was not recorded"),
         }
-        record_keys(shared);
         let since = head.saturating_sub(shared.snapshot_position.load(Ordering::Relaxed));
         if since >= RECORDS_MIN.max(head / SHARE_MIN) {
             write_snapshot(shared);
@@ -37,12 +40,12 @@ pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
     }
 }
 
-/// Repeats in the key store what the records so far say of keys.
-pub(super) fn record_keys(shared: &Shared) {
+/// Repeats in the key store what the records so far say of keys. False where that is to be tried again.
+pub(super) fn record_keys(shared: &Shared) -> bool {
     let Some(persons) = &shared.persons else {
-        return;
+        return true;
     };
-    // What lies before this position was sealed before now, so that the keyring knows of it.
+    // The keyring is told of what is recorded before the views are, so that it knows of all before this.
     let position = shared.views().position();
     let recorded = match keys::mark(shared.log.as_ref(), position) {
         Ok(mark) => persons
@@ -51,9 +54,10 @@ pub(super) fn record_keys(shared: &Shared) {
             .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    if let Err(error) = recorded {
+    if let Err(error) = &recorded {
         tracing::warn!(%error, "the key store was not told how far the log has come");
     }
+    recorded.is_ok()
 }
 
 /// Writes a snapshot, if there is anything new to write.

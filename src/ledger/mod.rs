@@ -42,7 +42,7 @@ use uuid::Uuid;
 
 use crate::domain::Authority;
 use crate::log::Log;
-use crate::seal::Keyring;
+use crate::seal::{Keyring, NewKeys};
 use crate::view::{SnapshotFile, Views};
 use crate::wire::edtf::Day;
 use crate::wire::limits::{QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX};
@@ -194,13 +194,14 @@ impl Ledger {
         recorder: Recorder,
     ) -> Result<SubmitEventsResponse, SubmitError> {
         let queue = self.queue()?;
-        self.seal(&mut submission).await?;
+        let new_keys = self.seal(&mut submission).await?;
         let room = Arc::clone(&self.queue_bytes)
             .try_acquire_many_owned(units_of(&submission))
             .map_err(|_| SubmitError::QueueFull)?;
         let (reply, verdict) = oneshot::channel();
         let work = Work::Submission(Job {
             submission,
+            new_keys,
             recorder: Arc::new(recorder),
             reply: Reply::to_call(reply),
             room,
@@ -266,13 +267,13 @@ impl Ledger {
     }
 
     /// Seals the personal values of a submission, on the task of who submits it.
-    async fn seal(&self, submission: &mut Submission) -> Result<(), SubmitError> {
+    async fn seal(&self, submission: &mut Submission) -> Result<NewKeys, SubmitError> {
         match self.keyring() {
             Some(keyring) if submission.holds_personal() => Ok(keyring.seal(submission).await?),
             None if submission.holds_personal() || erasure::is_in(submission) => {
                 Err(SubmitError::NoKeys)
             }
-            _ => Ok(()),
+            _ => Ok(NewKeys::default()),
         }
     }
 
@@ -405,9 +406,16 @@ struct Place {
 }
 
 impl Place {
-    fn take(self, submission: Submission, recorder: Arc<Recorder>, reply: Reply) {
+    fn take(
+        self,
+        submission: Submission,
+        new_keys: NewKeys,
+        recorder: Arc<Recorder>,
+        reply: Reply,
+    ) {
         self.place.send(Work::Submission(Job {
             submission,
+            new_keys,
             recorder,
             reply,
             room: self.room,

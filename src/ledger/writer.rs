@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::batch::{Batch, Finished, Ground, UnderWay, Verdict};
 use super::channel::Reply;
 use super::{Recorder, Shared};
+use crate::seal::NewKeys;
 use crate::wire::block::RecordBlock;
 use crate::wire::validate::Submission;
 
@@ -26,6 +27,8 @@ pub(super) enum Work {
 /// A submission that waits for its verdict.
 pub(super) struct Job {
     pub(super) submission: Submission,
+    /// The keys that it was the first to use.
+    pub(super) new_keys: NewKeys,
     pub(super) recorder: Arc<Recorder>,
     pub(super) reply: Reply,
     /// Its room in the queue, given back once it is answered.
@@ -36,6 +39,8 @@ pub(super) struct Job {
 pub(super) struct Pending {
     pub(super) reply: Reply,
     pub(super) verdict: Verdict,
+    /// The keys that its submission was the first to use.
+    pub(super) new_keys: NewKeys,
     /// Whether it was judged by what is durable alone, and not by what commits were to bring.
     pub(super) by_durable: bool,
     /// Whether it erases anybody's data.
@@ -126,6 +131,7 @@ impl Desk {
     fn judge(&self, shared: &Shared, job: Job) -> bool {
         let Job {
             submission,
+            new_keys,
             recorder,
             reply,
             room,
@@ -152,9 +158,13 @@ impl Desk {
         let by_durable = ground.under_way.is_none() && !batch.holds_records();
         let erased_before = batch.erased_count();
         let verdict = batch.judge(ground, submission, &recorder);
+        if matches!(verdict, Verdict::Recorded(_)) {
+            new_keys.accepted();
+        }
         pending.push(Pending {
             reply,
             verdict,
+            new_keys,
             by_durable,
             erases: batch.erased_count() > erased_before,
             room,

@@ -23,6 +23,11 @@ pub enum KeyError {
         /// The folder.
         folder: PathBuf,
     },
+    /// There is no key store in the folder.
+    NoStore {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The file is no key store, or one of a newer version.
     NotAKeyStore {
         /// The file.
@@ -39,6 +44,14 @@ pub enum KeyError {
     WrongMasterKey {
         /// The store's folder.
         folder: PathBuf,
+    },
+    /// Slots of the store were damaged, or its end was cut off, since a start last told it what the log
+    /// says.
+    Damaged {
+        /// The store's folder.
+        folder: PathBuf,
+        /// How many slots are damaged.
+        slots: usize,
     },
     /// The system gave no random bytes.
     Random {
@@ -64,6 +77,7 @@ impl fmt::Display for KeyError {
                 "the key store {} is in use by another process: end that first",
                 folder.display()
             ),
+            Self::NoStore { folder } => write!(f, "there are no keys in {}", folder.display()),
             Self::NotAKeyStore { path } => write!(
                 f,
                 "{} is no key store of this version of casetrail: give the folder of the log's own \
@@ -74,6 +88,13 @@ impl fmt::Display for KeyError {
             Self::WrongMasterKey { folder } => write!(
                 f,
                 "the master key is not the one under which the keys in {} are wrapped: give that one",
+                folder.display()
+            ),
+            Self::Damaged { folder, slots } => write!(
+                f,
+                "the key store {} was damaged since a server last started with it ({slots} slots, or \
+                 its end is cut off): start the server with it once, which mends what the log tells, \
+                 or put a copy of it back",
                 folder.display()
             ),
             Self::Random { cause } => write!(f, "the system gives no random bytes: {cause}"),

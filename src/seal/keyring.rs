@@ -1,31 +1,25 @@
 //! The keyring: the keys of subjects while the service runs.
 //!
-//! Of each subject it knows which slot of the store holds the key; the keys themselves are unwrapped
-//! when they are used, and only the last ones used are kept in memory.
+//! It seals and opens; whose the keys are, and where they are, is in `shared`.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use hmac::Mac;
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::error::{KeyError, SealError};
 use super::key::SubjectKey;
-use super::maker::{self, BATCH, Places, Spare};
-use super::slot::{SLOT_BYTES, Slot, State as SlotState};
-use super::store::{Entry, KeyStore, Mark, SLOTS_AT_ONCE, StoreFile};
+use super::maker;
+use super::shared::{Handed, Shared};
+use super::store::{KeyStore, Mark};
+use super::unrecorded::NewKeys;
 use super::value::{self, Bond};
 use crate::wire::v1::{PersonalValue, SealedPersonal, SealedValue};
 use crate::wire::validate::{Personal, Submission};
-
-/// How many unwrapped keys each of two generations holds: those that were not used for as long as it
-/// took to use as many others are dropped.
-const GENERATION_MAX: usize = 16 * 1024;
 
 /// The keys of subjects.
 pub struct Keyring {
@@ -38,7 +32,7 @@ pub struct Keyring {
 pub enum Unopened {
     /// Its subject's data was erased.
     Erased,
-    /// The key store never had its key.
+    /// The key store never had its key, or the key is damaged there.
     KeyNotHere,
     /// Its key does not open it: it was changed, or moved to where it does not belong.
     Damaged,
@@ -49,68 +43,13 @@ pub enum Unopened {
     },
 }
 
-/// What the keyring and the maker share.
-pub(super) struct Shared {
-    pub(super) file: StoreFile,
-    state: Mutex<State>,
-    /// Told when keys are wanted, or nothing more will be.
-    wanted: Condvar,
-    /// Told when there are spare keys again, or will be none.
-    filled: Notify,
-    /// Held while slots that are somebody's are written. Taken before `state`.
-    writing: Mutex<()>,
-}
-
-struct State {
-    index: HashMap<Uuid, Entry>,
-    young: HashMap<u32, Arc<SubjectKey>>,
-    old: HashMap<u32, Arc<SubjectKey>>,
-    spares: Vec<Spare>,
-    /// Whether spare keys are to be kept in stock: not before the first one is asked for.
-    stocked: bool,
-    /// Slots of spare keys of an earlier run. Such a key may have sealed what was never recorded, and
-    /// becomes nobody else's.
-    reusable: Vec<u32>,
-    /// Number of slots in the file.
-    slots: u32,
-    /// Whose a slot's key became since the store was last told.
-    unwritten: Vec<(u32, Uuid)>,
-    /// Why the store can't be written, once that is so.
-    broken: Option<String>,
-    stopping: bool,
-}
-
 impl Keyring {
     /// The keys of a store that was told what the log says.
     ///
     /// # Errors
     /// The thread that makes keys can't be started.
     pub fn start(store: KeyStore) -> Result<Self, KeyError> {
-        let KeyStore {
-            file,
-            index,
-            spares,
-            slots,
-            ..
-        } = store;
-        let shared = Arc::new(Shared {
-            file,
-            state: Mutex::new(State {
-                index,
-                young: HashMap::new(),
-                old: HashMap::new(),
-                spares: Vec::new(),
-                stocked: false,
-                reusable: spares.into_values().collect(),
-                slots,
-                unwritten: Vec::new(),
-                broken: None,
-                stopping: false,
-            }),
-            wanted: Condvar::new(),
-            filled: Notify::new(),
-            writing: Mutex::new(()),
-        });
+        let shared = Arc::new(Shared::new(store));
         let maker = std::thread::Builder::new()
             .name("key maker".to_owned())
             .spawn({
@@ -125,12 +64,13 @@ impl Keyring {
     }
 
     /// Seals the personal values of a submission, and makes its digest cover them by marks that nobody
-    /// can make who has not the keys.
+    /// can make who has not the keys. Returns the keys that are to be told to [`Keyring::recorded`].
     ///
     /// # Errors
     /// A subject whose data was erased, or a store that can't be used. The submission is then no longer
     /// whole.
-    pub async fn seal(&self, submission: &mut Submission) -> Result<(), SealError> {
+    pub async fn seal(&self, submission: &mut Submission) -> Result<NewKeys, SealError> {
+        let mut new_keys = NewKeys::default();
         let mut digest = Sha256::new();
         digest.update(submission.digest);
         for change in &mut submission.changes {
@@ -140,7 +80,14 @@ impl Keyring {
                     let subject = value.subject;
                     let is_first = !values.iter().take(place).any(|it| it.subject == subject);
                     if is_first {
-                        let key = self.key_to_seal(subject).await?;
+                        let key = match self.key_to_seal(subject).await? {
+                            Handed::Known(key) => key,
+                            Handed::New(new) => {
+                                let key = Arc::clone(&new.key);
+                                new_keys.0.push((subject, new));
+                                key
+                            }
+                        };
                         let of_subject = values.iter().filter(|it| it.subject == subject);
                         let (case_id, event_id) = (change.case_id, event.event_id());
                         let (sealed, mark) =
@@ -152,7 +99,14 @@ impl Keyring {
             }
         }
         submission.digest = digest.finalize().into();
-        Ok(())
+        Ok(new_keys)
+    }
+
+    /// Takes in that durable records name these keys. To be told before anybody can see those records,
+    /// and before a mark behind them.
+    pub fn recorded<'a>(&self, keys: impl IntoIterator<Item = &'a NewKeys>) {
+        self.shared
+            .recorded(keys.into_iter().flat_map(|keys| &keys.0));
     }
 
     /// Opens one value of those of a subject in an event.
@@ -186,21 +140,20 @@ impl Keyring {
 
     /// Whether a subject's data was erased.
     pub fn is_erased(&self, subject: Uuid) -> bool {
-        let state = self.shared.lock();
-        state.index.get(&subject).is_some_and(|entry| entry.erased)
+        self.shared.is_erased(subject)
     }
 
     /// Destroys the keys of subjects, durably: in memory at once, then in the store. Blocks.
     ///
     /// # Errors
-    /// The store can't be written. The keys are out of use all the same, and a restart destroys them,
-    /// since the log says so.
+    /// The store can't be written. The keys are out of use all the same, and are destroyed by the next
+    /// [`Keyring::record`] that can, or by a restart, since the log says so.
     pub fn erase(&self, subjects: &[Uuid]) -> Result<(), KeyError> {
         self.shared.erase(subjects)
     }
 
     /// Repeats in the store whose the keys are, and then that it does so for every record before the
-    /// mark: those are sealed already. Blocks.
+    /// mark: of those [`Keyring::recorded`] and [`Keyring::erase`] were told already. Blocks.
     ///
     /// # Errors
     /// The store can't be written.
@@ -208,10 +161,14 @@ impl Keyring {
         self.shared.record(mark)
     }
 
+    /// Why values of new subjects can't be taken now; none where they can.
+    pub fn unavailable(&self) -> Option<String> {
+        self.shared.unavailable()
+    }
+
     /// Ends the making of keys. Blocks; may be called again.
     pub fn close(&self) {
-        self.shared.lock().stopping = true;
-        self.shared.wanted.notify_all();
+        self.shared.stop();
         let maker = self.maker.lock();
         let maker = maker.unwrap_or_else(PoisonError::into_inner).take();
         if maker.is_some_and(|maker| maker.join().is_err()) {
@@ -221,7 +178,7 @@ impl Keyring {
     }
 
     /// The key under which values of a subject are sealed; a new one where it has none.
-    async fn key_to_seal(&self, subject: Uuid) -> Result<Arc<SubjectKey>, SealError> {
+    async fn key_to_seal(&self, subject: Uuid) -> Result<Handed, SealError> {
         if let Some(key) = self.shared.key_at_hand(subject)? {
             return Ok(key);
         }
@@ -282,238 +239,4 @@ fn seal_values<'a>(
         values,
     };
     Ok((sealed, marker.finalize().into_bytes().into()))
-}
-
-impl Shared {
-    /// The key of a subject, or one that becomes its own; none where there is no spare one yet.
-    fn key_at_hand(&self, subject: Uuid) -> Result<Option<Arc<SubjectKey>>, SealError> {
-        let mut state = self.lock();
-        if let Some(entry) = state.index.get(&subject).copied() {
-            if entry.erased {
-                return Err(SealError::Erased { subject });
-            }
-            if let Some(key) = state.recent(entry.slot) {
-                return Ok(Some(key));
-            }
-            drop(state);
-            let unavailable = |cause: String| SealError::Unavailable { cause };
-            let bytes = self.file.key(entry);
-            let bytes = bytes.map_err(|error| unavailable(error.to_string()))?;
-            let bytes = bytes.ok_or_else(|| unavailable("a key in it is damaged".to_owned()))?;
-            let key = Arc::new(SubjectKey::new(entry.key_id, bytes));
-            let mut state = self.lock();
-            return match state.index.get(&subject).copied() {
-                Some(entry) if !entry.erased => {
-                    let evicted = state.keep(entry.slot, &key);
-                    drop(state);
-                    drop(evicted);
-                    Ok(Some(key))
-                }
-                _ => Err(SealError::Erased { subject }),
-            };
-        }
-        if let Some(cause) = &state.broken {
-            let cause = cause.clone();
-            return Err(SealError::Unavailable { cause });
-        }
-        if state.stopping {
-            let cause = "the server is shutting down".to_owned();
-            return Err(SealError::Unavailable { cause });
-        }
-        let spare = state.spares.pop();
-        state.stocked = true;
-        if state.wants() {
-            self.wanted.notify_one();
-        }
-        let Some(Spare { slot, key_id, key }) = spare else {
-            return Ok(None);
-        };
-        let key = Arc::new(SubjectKey::new(key_id, key));
-        let erased = false;
-        let entry = Entry {
-            slot,
-            key_id,
-            erased,
-        };
-        state.index.insert(subject, entry);
-        state.unwritten.push((slot, subject));
-        let evicted = state.keep(slot, &key);
-        // Overwriting the keys that were dropped takes its time.
-        drop(state);
-        drop(evicted);
-        Ok(Some(key))
-    }
-
-    /// The key by which a value of a subject is opened.
-    fn key_to_open(&self, subject: Uuid, key_id: u64) -> Result<Arc<SubjectKey>, Unopened> {
-        let entry = self.lock().index.get(&subject).copied();
-        let entry = entry.ok_or(Unopened::KeyNotHere)?;
-        if entry.erased {
-            return Err(Unopened::Erased);
-        }
-        if entry.key_id != key_id {
-            return Err(Unopened::KeyNotHere);
-        }
-        match self.key_at_hand(subject) {
-            Ok(Some(key)) => Ok(key),
-            Ok(None) => Err(Unopened::KeyNotHere),
-            Err(SealError::Erased { .. }) => Err(Unopened::Erased),
-            Err(SealError::Unavailable { cause }) => Err(Unopened::Unavailable { cause }),
-        }
-    }
-
-    fn erase(&self, subjects: &[Uuid]) -> Result<(), KeyError> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut slots = Vec::with_capacity(subjects.len());
-        let mut state = self.lock();
-        for subject in subjects {
-            let entry = match state.index.get(subject).copied() {
-                Some(entry) => Entry {
-                    erased: true,
-                    ..entry
-                },
-                None => Entry {
-                    slot: state.new_slot()?,
-                    key_id: 0,
-                    erased: true,
-                },
-            };
-            state.young.remove(&entry.slot);
-            state.old.remove(&entry.slot);
-            state.index.insert(*subject, entry);
-            slots.push((entry.slot, Slot::erased(entry.key_id, *subject)));
-        }
-        drop(state);
-        let written = slots
-            .iter()
-            .try_for_each(|(slot, content)| self.file.write(*slot, content));
-        let erased = written.and_then(|()| self.file.sync());
-        self.note_broken(&erased);
-        erased
-    }
-
-    fn record(&self, mark: Mark) -> Result<(), KeyError> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.lock();
-        if state.broken.is_some() {
-            // What the log says is taken in at the next start, from the last mark on.
-            return Ok(());
-        }
-        let mut unwritten = std::mem::take(&mut state.unwritten);
-        drop(state);
-        unwritten.sort_unstable_by_key(|(slot, _)| *slot);
-        let neighbours =
-            unwritten.chunk_by(|(slot, _), (next, _)| slot.checked_add(1) == Some(*next));
-        let recorded = neighbours
-            .flat_map(|run| run.chunks(SLOTS_AT_ONCE))
-            .try_for_each(|run| self.bind(run))
-            .and_then(|()| {
-                if unwritten.is_empty() {
-                    Ok(())
-                } else {
-                    self.file.sync()
-                }
-            })
-            .and_then(|()| self.file.write_mark(mark));
-        self.note_broken(&recorded);
-        recorded
-    }
-
-    /// Writes whose the keys in successive slots are.
-    fn bind(&self, run: &[(u32, Uuid)]) -> Result<(), KeyError> {
-        let Some((first, _)) = run.first() else {
-            return Ok(());
-        };
-        let mut written = Vec::with_capacity(run.len() * SLOT_BYTES);
-        let stored = self.file.slots_from(*first, run.len())?;
-        for ((_, subject), stored) in run.iter().zip(stored) {
-            let slot = Slot::decode(&stored).filter(|slot| slot.state == SlotState::Spare);
-            written.extend(slot.map_or(stored, |slot| slot.bound_to(*subject).encode()));
-        }
-        self.file.write_many(*first, &written)
-    }
-
-    /// Waits until keys are wanted, and tells where they go; none once nothing more is wanted.
-    pub(super) fn wait_for_want(&self) -> Option<Places> {
-        let mut state = self
-            .wanted
-            .wait_while(self.lock(), |state| !state.stopping && !state.wants())
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.stopping {
-            return None;
-        }
-        let kept = state.reusable.len().saturating_sub(BATCH);
-        let reused = state.reusable.split_off(kept);
-        let new = BATCH - reused.len();
-        let first_new = state.slots;
-        state.slots = state
-            .slots
-            .saturating_add(u32::try_from(new).unwrap_or(u32::MAX));
-        Some(Places {
-            reused,
-            first_new,
-            new,
-        })
-    }
-
-    /// Takes in what was made.
-    pub(super) fn fill(&self, made: Result<Vec<Spare>, KeyError>) {
-        self.note_broken(&made);
-        if let Ok(mut spares) = made {
-            let mut state = self.lock();
-            // Those made first are used last, so that successive subjects have successive slots.
-            spares.append(&mut state.spares);
-            state.spares = spares;
-        }
-        self.filled.notify_waiters();
-    }
-
-    fn note_broken<T>(&self, result: &Result<T, KeyError>) {
-        if let Err(error) = result {
-            tracing::error!(%error, "the key store can't be written; a restart takes up from the log");
-            self.lock().broken.get_or_insert(error.to_string());
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn wants(&self) -> bool {
-        self.stocked && self.broken.is_none() && self.spares.len() < BATCH / 2
-    }
-
-    fn new_slot(&mut self) -> Result<u32, KeyError> {
-        let slot = self.slots;
-        self.slots = slot.checked_add(1).ok_or(KeyError::Full)?;
-        Ok(slot)
-    }
-
-    /// A key that was used lately.
-    fn recent(&mut self, slot: u32) -> Option<Arc<SubjectKey>> {
-        if let Some(key) = self.young.get(&slot) {
-            return Some(Arc::clone(key));
-        }
-        let key = Arc::clone(self.old.get(&slot)?);
-        // It stays in the old generation too, where it is dropped with the rest.
-        if self.young.len() < GENERATION_MAX {
-            self.young.insert(slot, Arc::clone(&key));
-        }
-        Some(key)
-    }
-
-    /// Keeps a key, and returns those that are not kept any more.
-    #[must_use]
-    fn keep(&mut self, slot: u32, key: &Arc<SubjectKey>) -> Option<HashMap<u32, Arc<SubjectKey>>> {
-        let is_full = self.young.len() >= GENERATION_MAX;
-        let evicted = is_full.then(|| {
-            let young = std::mem::take(&mut self.young);
-            std::mem::replace(&mut self.old, young)
-        });
-        self.young.insert(slot, Arc::clone(key));
-        evicted
-    }
 }

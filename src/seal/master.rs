@@ -118,7 +118,8 @@ impl MasterKeySource {
         Ok(Zeroizing::new(text.to_owned()))
     }
 
-    fn fault(&self, fault: &str) -> KeyError {
+    /// The error of a source that gives no key that would do.
+    pub(super) fn fault(&self, fault: &str) -> KeyError {
         KeyError::MasterKey {
             source: self.to_string(),
             fault: fault.to_owned(),
@@ -143,10 +144,15 @@ pub(super) fn make(path: &Path) -> Result<(), KeyError> {
         }
     }
     text.push('\n');
-    replace(path, &path.with_extension("making"), text.as_bytes())
+    replace(path, &aside(path), text.as_bytes())
 }
 
-/// Puts a file for its owner alone in its place, whole and durable.
+/// Where a file with a new key stands until it is whole.
+pub(super) fn aside(path: &Path) -> PathBuf {
+    path.with_extension("making")
+}
+
+/// Puts a file for its owner alone in its place, whole and durable; where that fails nothing of it stays.
 pub(super) fn replace(path: &Path, aside: &Path, content: &[u8]) -> Result<(), KeyError> {
     let written = OpenOptions::new()
         .write(true)
@@ -158,8 +164,14 @@ pub(super) fn replace(path: &Path, aside: &Path, content: &[u8]) -> Result<(), K
             file.write_all(content)?;
             file.sync_all()
         });
-    written.map_err(failed("write", aside))?;
-    fs::rename(aside, path).map_err(failed("put in place", path))?;
+    let placed = written
+        .map_err(failed("write", aside))
+        .and_then(|()| fs::rename(aside, path).map_err(failed("put in place", path)));
+    if placed.is_err() {
+        // It may not be there at all.
+        let _ = fs::remove_file(aside);
+    }
+    placed?;
     sync_folder_of(path)
 }
 

@@ -7,6 +7,8 @@
 //!   key to be read, copied, checked or folded, and no key changes it.
 //! - Which key is whose stands in the records that were sealed under it, so that a subject's first
 //!   value needs no sync but that of its commit. The store repeats it, up to a [`Mark`].
+//! - A key becomes a subject's for good by a durable record alone, and nobody else's while one may name
+//!   it.
 //! - A key that was destroyed is nowhere in the store's bytes, and its subject never gets another one.
 //! - Keys and plain values are overwritten in memory once they are no longer used.
 //!
@@ -14,21 +16,25 @@
 //! (`domain`), or how records are stored (`log`).
 
 mod cipher;
+mod damage;
 mod error;
 mod key;
 mod keyring;
 mod maker;
 mod master;
 mod rotation;
+mod shared;
 mod slot;
 mod store;
+mod unrecorded;
 mod value;
 
 pub use error::{KeyError, SealError};
 pub use keyring::{Keyring, Unopened};
 pub use master::{MASTER_KEY_FILE, MasterKeySource};
 pub use rotation::rotate;
-pub use store::{KeyStore, Mark, SUBJECTS as STORE_FILE};
+pub use store::{KeyStore, Mark};
+pub use unrecorded::NewKeys;
 pub use value::is_sealed_length;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! An interruption at any point leaves one whole file: the old one until the new one is durable, the
 //! new one from then on. [`finish`] does what an interruption left undone, before the store is opened.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -12,9 +12,9 @@ use std::path::Path;
 use chacha20poly1305::XChaCha20Poly1305;
 
 use super::error::{KeyError, failed};
-use super::master::{MASTER_KEY_FILE, MasterKeySource, make, sync_folder_of};
+use super::master::{MASTER_KEY_FILE, MasterKeySource, aside, make, sync_folder_of};
 use super::slot::Slot;
-use super::store::{KeyStore, SLOTS_AT_ONCE, SUBJECTS, header, write_mark_into};
+use super::store::{CHECKED_BYTES, KeyStore, SLOTS_AT_ONCE, SUBJECTS, check_of, header, note_into};
 use super::value::NONCE_BYTES;
 
 /// The rotated store while it is written.
@@ -26,28 +26,61 @@ const MASTER_NEW: &str = "master.key.new";
 
 /// Wraps every key of a store under another master key, and destroys the old wrappings. Without `to`
 /// the master key is the store's own file, which gets a new key. Nobody may use the store meanwhile.
-/// Returns the number of keys.
+/// Returns of how many persons there are keys.
 ///
 /// # Errors
-/// As [`KeyStore::open`]. The store is then whole, under the one master key or the other.
+/// As [`KeyStore::open`], a store that was damaged since the log was last told to it, and a source that
+/// gives another key when it is asked again. The store is then whole, under the one master key or the
+/// other.
 pub fn rotate(
     folder: &Path,
     from: &MasterKeySource,
     to: Option<&MasterKeySource>,
-) -> Result<u64, KeyError> {
-    let store = KeyStore::open(folder, from)?;
+) -> Result<usize, KeyError> {
+    let store = KeyStore::open(folder, from)?.ok_or_else(|| KeyError::NoStore {
+        folder: folder.to_path_buf(),
+    })?;
+    if !store.is_as_noted() {
+        // A key in a damaged slot may be one that the log can tell, and is lost once it isn't wrapped anew.
+        return Err(KeyError::Damaged {
+            folder: folder.to_path_buf(),
+            slots: store.damaged_slots(),
+        });
+    }
+    if let Err(error) = prepare(&store, folder, to) {
+        // Of what was made nothing counts yet; what can't be removed now is by the next start.
+        let _ = finish(folder);
+        return Err(error);
+    }
+    let current = folder.join(SUBJECTS);
+    fs::rename(&current, folder.join(OLD)).map_err(failed("put aside", &current))?;
+    sync_folder_of(&current)?;
+    finish(folder)?;
+    Ok(store.subjects())
+}
+
+/// Makes the store under the other master key, beside the present one.
+fn prepare(store: &KeyStore, folder: &Path, to: Option<&MasterKeySource>) -> Result<(), KeyError> {
     let own = MasterKeySource::File(folder.join(MASTER_NEW));
     if to.is_none() {
         destroy(&folder.join(MASTER_NEW))?;
         make(&folder.join(MASTER_NEW))?;
     }
-    let master = to.unwrap_or(&own).read()?;
-    let rewrapped = rewrap(&store, folder, &master)?;
-    let current = folder.join(SUBJECTS);
-    fs::rename(&current, folder.join(OLD)).map_err(failed("put aside", &current))?;
-    sync_folder_of(&current)?;
-    finish(folder)?;
-    Ok(rewrapped)
+    let to = to.unwrap_or(&own);
+    rewrap(store, folder, &to.read()?)?;
+    // What the source gave may be nothing that it ever gives again.
+    let new = folder.join(NEW);
+    let mut header = [0; CHECKED_BYTES];
+    let again = to.read()?;
+    let read = File::open(&new).and_then(|mut file| file.read_exact(&mut header));
+    read.map_err(failed("read", &new))?;
+    if check_of(&header).is_none_or(|check| check.key(&again).is_none()) {
+        return Err(to.fault(
+            "is another one when it is asked for again, and would be lost: nothing was changed; \
+             give a source that stays the same",
+        ));
+    }
+    Ok(())
 }
 
 /// Finishes what a rotation that was interrupted left: once the old store stands aside, the new one is
@@ -55,6 +88,9 @@ pub fn rotate(
 pub(super) fn finish(folder: &Path) -> Result<(), KeyError> {
     let (old, new) = (folder.join(OLD), folder.join(NEW));
     let (master, master_new) = (folder.join(MASTER_KEY_FILE), folder.join(MASTER_NEW));
+    for half_made in [&master, &master_new].map(|path| aside(path)) {
+        destroy(&half_made)?;
+    }
     if !is_there(&old)? {
         // It was interrupted before the new one counted.
         destroy(&new)?;
@@ -74,22 +110,21 @@ pub(super) fn finish(folder: &Path) -> Result<(), KeyError> {
     destroy(&old)
 }
 
-fn rewrap(store: &KeyStore, folder: &Path, master: &XChaCha20Poly1305) -> Result<u64, KeyError> {
+fn rewrap(store: &KeyStore, folder: &Path, master: &XChaCha20Poly1305) -> Result<(), KeyError> {
     let path = folder.join(NEW);
     let file = &store.file;
     let mut content = header(master)?;
-    write_mark_into(&mut content, store.mark());
+    note_into(&mut content, store.noted);
     let mut written = OpenOptions::new();
     let written = written.write(true).create(true).truncate(true).mode(0o600);
     let mut written = written.open(&path).map_err(failed("make", &path))?;
-    let (mut first, mut keys) = (0_u32, 0_u64);
+    let mut first = 0_u32;
     loop {
         let slots = file.slots_from(first, SLOTS_AT_ONCE)?;
         for bytes in &slots {
-            let slot = Slot::decode(bytes).or_else(|| Slot::salvaged(bytes, &file.master));
-            // What is damaged opens nothing, and is left out; its place stays.
-            let Some(slot) = slot else {
-                content.resize(content.len() + bytes.len(), 0);
+            // What is damaged is nothing that the log names, or no key any more; it stays as it is.
+            let Some(slot) = Slot::decode(bytes) else {
+                content.extend_from_slice(bytes);
                 continue;
             };
             let mut nonce = [0; NONCE_BYTES];
@@ -101,7 +136,6 @@ fn rewrap(store: &KeyStore, folder: &Path, master: &XChaCha20Poly1305) -> Result
                 folder: folder.to_path_buf(),
             })?;
             content.extend_from_slice(&slot.encode());
-            keys += 1;
         }
         written
             .write_all(&content)
@@ -113,8 +147,12 @@ fn rewrap(store: &KeyStore, folder: &Path, master: &XChaCha20Poly1305) -> Result
         first = first.saturating_add(u32::try_from(slots.len()).unwrap_or(u32::MAX));
     }
     written.sync_all().map_err(failed("sync", &path))?;
-    sync_folder_of(&path)?;
-    Ok(keys)
+    sync_folder_of(&path)
+}
+
+/// Whether a folder holds a key store, be it one whose rotation is to be finished.
+pub(super) fn holds_store(folder: &Path) -> Result<bool, KeyError> {
+    Ok(is_there(&folder.join(SUBJECTS))? || is_there(&folder.join(OLD))?)
 }
 
 fn is_there(path: &Path) -> Result<bool, KeyError> {

@@ -11,7 +11,7 @@
 //! 88  tag            16 /
 //! ```
 //!
-//! Numbers are big-endian. Eight slots share the 512 bytes that a disk writes whole.
+//! Numbers are big-endian. Four slots share the 512 bytes that a disk writes whole.
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -143,39 +143,49 @@ impl Slot {
         bytes
     }
 
-    /// The slot in these bytes; none where there is none, or it is torn. Where a write of the subject
-    /// tore it, the record that names the key still tells whose it is: [`Slot::salvaged`].
+    /// The slot in these bytes; none where they are damaged, or were never written. Where a record names
+    /// the key, it may be whole all the same: [`Slot::salvaged`].
     pub(super) fn decode(bytes: &[u8; SLOT_BYTES]) -> Option<Self> {
-        let [_, _, _, _, a, b, c, d, ..] = *bytes;
-        let slot = Self::parts(bytes)?;
+        let [state, _, _, _, a, b, c, d, ..] = *bytes;
+        let state = match state {
+            1 => State::Spare,
+            2 => State::Bound,
+            3 => State::Erased,
+            _ => return None,
+        };
+        let slot = Self::parts(bytes, state)?;
         (u32::from_be_bytes([a, b, c, d]) == checksum(bytes)).then_some(slot)
     }
 
-    /// The slot in torn bytes as a spare one, where its key is whole all the same.
-    pub(super) fn salvaged(bytes: &[u8; SLOT_BYTES], master: &XChaCha20Poly1305) -> Option<Self> {
+    /// The slot in damaged bytes as a spare one, where its key is whole by the name that records call it.
+    pub(super) fn salvaged(
+        bytes: &[u8; SLOT_BYTES],
+        key_id: u64,
+        master: &XChaCha20Poly1305,
+    ) -> Option<Self> {
         let slot = Self {
-            state: State::Spare,
+            key_id,
             subject: Uuid::nil(),
-            ..Self::parts(bytes)?
+            ..Self::parts(bytes, State::Spare)?
         };
         slot.key(master).map(|_| slot)
     }
 
-    fn parts(bytes: &[u8; SLOT_BYTES]) -> Option<Self> {
-        let (head, rest) = bytes.split_first_chunk::<8>()?;
+    /// What damaged bytes call their key, and whose it is; either may be what is damaged.
+    pub(super) fn claimed(bytes: &[u8; SLOT_BYTES]) -> Option<(u64, Uuid)> {
+        let slot = Self::parts(bytes, State::Spare)?;
+        Some((slot.key_id, slot.subject))
+    }
+
+    fn parts(bytes: &[u8; SLOT_BYTES], state: State) -> Option<Self> {
+        let (_, rest) = bytes.split_first_chunk::<8>()?;
         let (key_id, rest) = rest.split_first_chunk::<8>()?;
         let (subject, rest) = rest.split_first_chunk::<16>()?;
         let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>()?;
         let (key, rest) = rest.split_first_chunk::<KEY_BYTES>()?;
         let (tag, _) = rest.split_first_chunk::<TAG_BYTES>()?;
-        let [state, ..] = head;
         Some(Self {
-            state: match state {
-                1 => State::Spare,
-                2 => State::Bound,
-                3 => State::Erased,
-                _ => return None,
-            },
+            state,
             key_id: u64::from_be_bytes(*key_id),
             subject: Uuid::from_bytes(*subject),
             wrapped: Wrapped {

@@ -7,7 +7,12 @@
 //! ```
 //!
 //! The header holds, at fixed bytes, the name and version of the format (0), a slot by which a wrong
-//! master key is told (128), and two places for the [`Mark`] (512 and 1024), written in turn.
+//! master key is told (128), and two places for what is noted of the store (512 and 1024), written in
+//! turn: its [`Mark`], how many slots it had, and which were damaged.
+//!
+//! A slot that can't be read whole is nobody's: no key is written over it, since it may hold one that a
+//! record names. Where other slots are damaged than was noted, the store has no mark, and all of the log
+//! is told to it again: whose the keys are, those in damaged slots too ([`Damaged`]), and who was erased.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -19,6 +24,7 @@ use chacha20poly1305::XChaCha20Poly1305;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::damage::Damaged;
 use super::error::{KeyError, failed};
 use super::key::{KEY_BYTES, KeyBytes};
 use super::master::{MasterKeySource, replace, sync_folder_of};
@@ -27,7 +33,7 @@ use super::slot::{SLOT_BYTES, Slot, State};
 use super::value::NONCE_BYTES;
 
 /// The file in a key store's folder that holds the wrapped keys.
-pub const SUBJECTS: &str = "subjects";
+pub(super) const SUBJECTS: &str = "subjects";
 const SUBJECTS_ASIDE: &str = "subjects.new";
 const LOCK: &str = "LOCK";
 const HEADER_BYTES: usize = 4096;
@@ -35,7 +41,7 @@ const FORMAT: &[u8; 17] = b"casetrail keys 1\n";
 const CHECK_AT: usize = 128;
 const CHECK_KEY_ID: u64 = u64::MAX;
 const MARKS_AT: [u64; 2] = [512, 1024];
-const MARK_BYTES: usize = 52;
+const NOTED_BYTES: usize = 60;
 /// How many slots are read at a time.
 pub(super) const SLOTS_AT_ONCE: usize = 8 * 1024;
 
@@ -46,6 +52,16 @@ pub struct Mark {
     pub position: u64,
     /// SHA-256 of the record before it, by which another log is told; zeros at position 0.
     pub anchor: [u8; 32],
+}
+
+/// What the header says of the store.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Noted {
+    pub(super) mark: Mark,
+    /// Number of slots that it had at least.
+    slots: u32,
+    /// Which slots were damaged: see [`Damaged::fingerprint`].
+    pub(super) damage: u32,
 }
 
 /// What is known of a subject.
@@ -65,7 +81,8 @@ pub struct KeyStore {
     pub(super) spares: HashMap<u64, u32>,
     /// Number of slots in the file.
     pub(super) slots: u32,
-    pub(super) mark: Mark,
+    pub(super) damaged: Damaged,
+    pub(super) noted: Noted,
     unsynced: bool,
 }
 
@@ -79,26 +96,41 @@ pub(super) struct StoreFile {
 }
 
 impl KeyStore {
-    /// Opens the key store in a folder, or makes one, with a new master key where that belongs into a
-    /// file that isn't there.
+    /// Opens the key store in a folder; none where there is none, and nothing is written then.
     ///
     /// # Errors
     /// A store that is in use, of another version or under another master key, and whatever the system
     /// says.
-    pub fn open(folder: &Path, master: &MasterKeySource) -> Result<Self, KeyError> {
+    pub fn open(folder: &Path, master: &MasterKeySource) -> Result<Option<Self>, KeyError> {
+        if !rotation::holds_store(folder)? {
+            return Ok(None);
+        }
+        let lock = lock(folder)?;
+        rotation::finish(folder)?;
+        Self::open_locked(folder, master.read()?, lock).map(Some)
+    }
+
+    /// Makes the key store in a folder where there is none, with a new master key where that belongs
+    /// into a file that isn't there.
+    ///
+    /// # Errors
+    /// A folder that is in use, and whatever the system says.
+    pub fn make(folder: &Path, master: &MasterKeySource) -> Result<Self, KeyError> {
         create_folder(folder)?;
         let lock = lock(folder)?;
         rotation::finish(folder)?;
+        let master = master.read_or_make()?;
+        let header = header(&master)?;
+        replace(
+            &folder.join(SUBJECTS),
+            &folder.join(SUBJECTS_ASIDE),
+            &header,
+        )?;
+        Self::open_locked(folder, master, lock)
+    }
+
+    fn open_locked(folder: &Path, master: XChaCha20Poly1305, lock: File) -> Result<Self, KeyError> {
         let path = folder.join(SUBJECTS);
-        let exists = path.try_exists().map_err(failed("find", &path))?;
-        let master = if exists {
-            master.read()?
-        } else {
-            let master = master.read_or_make()?;
-            let header = header(&master)?;
-            replace(&path, &folder.join(SUBJECTS_ASIDE), &header)?;
-            master
-        };
         let opened = OpenOptions::new().read(true).write(true).open(&path);
         let file = opened.map_err(failed("open", &path))?;
         // What a process that was killed had written is taken for durable from here on.
@@ -109,22 +141,43 @@ impl KeyStore {
             master,
             _lock: lock,
         };
-        let mark = file.check_header(folder)?;
+        let noted = file.check_header(folder)?;
         let mut store = Self {
             file,
             index: HashMap::new(),
             spares: HashMap::new(),
             slots: 0,
-            mark,
+            damaged: Damaged::default(),
+            noted,
             unsynced: false,
         };
         store.read_slots()?;
+        if !store.is_as_noted() {
+            tracing::warn!(
+                damaged_slots = store.damaged.count(),
+                cut_off_slots = noted.slots.saturating_sub(store.slots),
+                "the key store is damaged: all of the log is read to mend what it tells"
+            );
+        }
         Ok(store)
     }
 
-    /// Up to where the store knows what the records say.
+    /// Up to where the store knows what the records say: nothing of them, where it was damaged since.
     pub fn mark(&self) -> Mark {
-        self.mark
+        match self.is_as_noted() {
+            true => self.noted.mark,
+            false => Mark::default(),
+        }
+    }
+
+    /// Whether no other slots are damaged or missing than when it was last told what the log says.
+    pub(super) fn is_as_noted(&self) -> bool {
+        self.noted.damage == self.damaged.fingerprint() && self.noted.slots <= self.slots
+    }
+
+    /// Number of slots that can't be read whole.
+    pub fn damaged_slots(&self) -> usize {
+        self.damaged.count()
     }
 
     /// Number of subjects whose key the store holds.
@@ -141,14 +194,18 @@ impl KeyStore {
         if let Some(entry) = self.index.get(&subject) {
             return Ok(entry.erased || entry.key_id == key_id);
         }
-        let Some(slot) = self.spares.remove(&key_id) else {
+        let spare = self.spares.get(&key_id).copied();
+        let Some(slot) = spare.or_else(|| self.damaged.slot_of(subject, key_id)) else {
             return Ok(false);
         };
-        let content = self.file.slot(slot)?;
-        if let Some(content) = content {
-            self.file.write(slot, &content.bound_to(subject))?;
-            self.unsynced = true;
-        }
+        let Some(content) = self.file.slot(slot, key_id)? else {
+            self.damaged.is_of(slot, subject);
+            return Ok(false);
+        };
+        self.file.write(slot, &content.bound_to(subject))?;
+        self.unsynced = true;
+        self.spares.remove(&key_id);
+        self.damaged.mended(slot);
         let erased = false;
         let entry = Entry {
             slot,
@@ -171,9 +228,14 @@ impl KeyStore {
         }
         let (slot, key_id) = match known {
             Some(entry) => (entry.slot, entry.key_id),
-            None => (self.slots, 0),
+            // What is left of a key that can't be used goes too.
+            None => (
+                self.damaged.slot_claimed_by(subject).unwrap_or(self.slots),
+                0,
+            ),
         };
         self.file.write(slot, &Slot::erased(key_id, subject))?;
+        self.damaged.mended(slot);
         self.slots = self.slots.max(slot.checked_add(1).ok_or(KeyError::Full)?);
         self.unsynced = true;
         let erased = true;
@@ -195,11 +257,8 @@ impl KeyStore {
             self.file.sync()?;
             self.unsynced = false;
         }
-        if mark != self.mark {
-            self.file.write_mark(mark)?;
-            self.mark = mark;
-        }
-        Ok(())
+        self.noted = self.file.write_noted(mark, self.damaged.fingerprint())?;
+        self.file.sync()
     }
 
     fn read_slots(&mut self) -> Result<(), KeyError> {
@@ -207,10 +266,10 @@ impl KeyStore {
         loop {
             let read = self.file.slots_from(first, SLOTS_AT_ONCE)?;
             for (number, bytes) in (first..).zip(&read) {
-                let whole = Slot::decode(bytes);
-                let slot = whole.or_else(|| Slot::salvaged(bytes, &self.file.master));
-                let Some(slot) = slot else { continue };
-                self.take(number, &slot);
+                match Slot::decode(bytes) {
+                    Some(slot) => self.take(number, &slot),
+                    None => self.damaged.take(number, bytes),
+                }
             }
             let count = u32::try_from(read.len()).map_err(|_| KeyError::Full)?;
             first = first.checked_add(count).ok_or(KeyError::Full)?;
@@ -240,18 +299,23 @@ impl KeyStore {
 }
 
 impl StoreFile {
-    /// A slot; none where it is damaged.
-    pub(super) fn slot(&self, number: u32) -> Result<Option<Slot>, KeyError> {
+    /// The slot with a key that records call so; none where it isn't there whole.
+    pub(super) fn slot(&self, number: u32, key_id: u64) -> Result<Option<Slot>, KeyError> {
         let mut bytes = [0; SLOT_BYTES];
         let read = self.file.read_exact_at(&mut bytes, place_of(number));
         read.map_err(failed("read", &self.path))?;
-        Ok(Slot::decode(&bytes))
+        Ok(self.slot_in(&bytes, key_id))
+    }
+
+    /// The slot in bytes that were read, damaged or not.
+    pub(super) fn slot_in(&self, bytes: &[u8; SLOT_BYTES], key_id: u64) -> Option<Slot> {
+        let whole = Slot::decode(bytes).filter(|slot| slot.key_id == key_id);
+        whole.or_else(|| Slot::salvaged(bytes, key_id, &self.master))
     }
 
     /// The key in a slot, if it is the one that records call so.
     pub(super) fn key(&self, entry: Entry) -> Result<Option<KeyBytes>, KeyError> {
-        let slot = self.slot(entry.slot)?;
-        let slot = slot.filter(|slot| slot.key_id == entry.key_id);
+        let slot = self.slot(entry.slot, entry.key_id)?;
         Ok(slot.and_then(|slot| slot.key(&self.master)))
     }
 
@@ -291,9 +355,20 @@ impl StoreFile {
         self.file.sync_data().map_err(failed("sync", &self.path))
     }
 
-    /// Writes the mark in the place of the older one, durably.
-    pub(super) fn write_mark(&self, mark: Mark) -> Result<(), KeyError> {
-        let kept = MARKS_AT.map(|at| self.mark_at(at));
+    /// Notes a mark and which slots are damaged in the place of what is older. It counts once
+    /// it is synced.
+    pub(super) fn write_noted(&self, mark: Mark, damage: u32) -> Result<Noted, KeyError> {
+        let length = self
+            .file
+            .metadata()
+            .map_err(failed("read", &self.path))?
+            .len();
+        let noted = Noted {
+            mark,
+            slots: slots_in(length),
+            damage,
+        };
+        let kept = MARKS_AT.map(|at| self.noted_at(at));
         let newest = kept.iter().flatten().map(|(turn, _)| *turn).max();
         let turn = newest.unwrap_or_default().wrapping_add(1);
         let at = match kept {
@@ -301,38 +376,43 @@ impl StoreFile {
             [Some(_), None] => MARKS_AT[1],
             _ => MARKS_AT[0],
         };
-        let written = self.file.write_all_at(&encoded_mark(turn, mark), at);
+        let written = self.file.write_all_at(&noted.encoded(turn), at);
         written.map_err(failed("write", &self.path))?;
-        self.sync()
+        Ok(noted)
     }
 
-    /// The mark in one of its places, with its turn.
-    fn mark_at(&self, at: u64) -> Option<(u64, Mark)> {
-        let mut bytes = [0; MARK_BYTES];
+    /// What is noted in one of the places, with its turn.
+    fn noted_at(&self, at: u64) -> Option<(u64, Noted)> {
+        let mut bytes = [0; NOTED_BYTES];
         self.file.read_exact_at(&mut bytes, at).ok()?;
         let (body, checksum) = bytes.split_last_chunk::<4>()?;
         if u32::from_be_bytes(*checksum) != crc32fast::hash(body) {
             return None;
         }
         let (turn, rest) = body.split_first_chunk::<8>()?;
-        let (position, anchor) = rest.split_first_chunk::<8>()?;
-        let mark = Mark {
-            position: u64::from_be_bytes(*position),
-            anchor: anchor.try_into().ok()?,
+        let (position, rest) = rest.split_first_chunk::<8>()?;
+        let (anchor, rest) = rest.split_first_chunk::<32>()?;
+        let (slots, damage) = rest.split_first_chunk::<4>()?;
+        let noted = Noted {
+            mark: Mark {
+                position: u64::from_be_bytes(*position),
+                anchor: *anchor,
+            },
+            slots: u32::from_be_bytes(*slots),
+            damage: u32::from_be_bytes(damage.try_into().ok()?),
         };
-        Some((u64::from_be_bytes(*turn), mark))
+        Some((u64::from_be_bytes(*turn), noted))
     }
 
-    /// Refuses what is no store, or one under another master key; returns the mark.
-    fn check_header(&self, folder: &Path) -> Result<Mark, KeyError> {
+    /// Refuses what is no store, or one under another master key; returns what is noted.
+    fn check_header(&self, folder: &Path) -> Result<Noted, KeyError> {
         let not_ours = || KeyError::NotAKeyStore {
             path: self.path.clone(),
         };
-        let mut header = [0; CHECK_AT + SLOT_BYTES];
+        let mut header = [0; CHECKED_BYTES];
         let read = self.file.read_exact_at(&mut header, 0);
         read.map_err(|_| not_ours())?;
-        let check = header.split_last_chunk::<SLOT_BYTES>();
-        let check = check.and_then(|(_, check)| Slot::decode(check));
+        let check = check_of(&header);
         if !header.starts_with(FORMAT) {
             return Err(not_ours());
         }
@@ -341,14 +421,29 @@ impl StoreFile {
                 folder: folder.to_path_buf(),
             });
         }
-        let marks = MARKS_AT.iter().filter_map(|at| self.mark_at(*at));
+        let marks = MARKS_AT.iter().filter_map(|at| self.noted_at(*at));
         let newest = marks.max_by_key(|(turn, _)| *turn);
-        Ok(newest.map(|(_, mark)| mark).unwrap_or_default())
+        Ok(newest.map(|(_, noted)| noted).unwrap_or_default())
     }
 }
 
 fn place_of(number: u32) -> u64 {
     HEADER_BYTES as u64 + u64::from(number) * SLOT_BYTES as u64
+}
+
+/// So many bytes of the header tell whether the master key is the right one.
+pub(super) const CHECKED_BYTES: usize = CHECK_AT + SLOT_BYTES;
+
+/// The slot in the header by which that is told.
+pub(super) fn check_of(header: &[u8; CHECKED_BYTES]) -> Option<Slot> {
+    let (_, check) = header.split_last_chunk::<SLOT_BYTES>()?;
+    Slot::decode(check)
+}
+
+/// How many whole slots a file of this length has.
+fn slots_in(length: u64) -> u32 {
+    let slots = length.saturating_sub(HEADER_BYTES as u64) / SLOT_BYTES as u64;
+    u32::try_from(slots).unwrap_or(u32::MAX)
 }
 
 /// The header of a new store, or of one under a new master key. It has no mark.
@@ -366,23 +461,27 @@ pub(super) fn header(master: &XChaCha20Poly1305) -> Result<Vec<u8>, KeyError> {
     Ok(header)
 }
 
-/// Writes a mark into the header of a new store.
-pub(super) fn write_mark_into(header: &mut [u8], mark: Mark) {
+/// Writes what is noted into the header of a new store.
+pub(super) fn note_into(header: &mut [u8], noted: Noted) {
     let at = usize::try_from(MARKS_AT[0]).unwrap_or_default();
     let places = header.iter_mut().skip(at);
-    for (to, from) in places.zip(encoded_mark(1, mark)) {
+    for (to, from) in places.zip(noted.encoded(1)) {
         *to = from;
     }
 }
 
-fn encoded_mark(turn: u64, mark: Mark) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(MARK_BYTES);
-    bytes.extend_from_slice(&turn.to_be_bytes());
-    bytes.extend_from_slice(&mark.position.to_be_bytes());
-    bytes.extend_from_slice(&mark.anchor);
-    let checksum = crc32fast::hash(&bytes);
-    bytes.extend_from_slice(&checksum.to_be_bytes());
-    bytes
+impl Noted {
+    fn encoded(&self, turn: u64) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(NOTED_BYTES);
+        bytes.extend_from_slice(&turn.to_be_bytes());
+        bytes.extend_from_slice(&self.mark.position.to_be_bytes());
+        bytes.extend_from_slice(&self.mark.anchor);
+        bytes.extend_from_slice(&self.slots.to_be_bytes());
+        bytes.extend_from_slice(&self.damage.to_be_bytes());
+        let checksum = crc32fast::hash(&bytes);
+        bytes.extend_from_slice(&checksum.to_be_bytes());
+        bytes
+    }
 }
 
 /// Makes the folder, for its owner alone, durably.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::key::SubjectKey;
-use super::slot::{Slot, State};
+use super::slot::Slot;
 use super::value::{self, Bond};
 use super::{KeyStore, Keyring, Mark, MasterKeySource, Unopened};
 use crate::wire::v1::{PersonalClass as Class, PersonalValue, personal_value::Value};
@@ -99,7 +99,75 @@ fn a_mark_tells_values_places_and_keys_apart_and_not_their_sealing() {
 }
 
 #[test]
-fn a_slot_whose_subject_is_torn_still_has_its_key_and_an_erased_one_has_none() {
+fn random_bytes_that_come_again_make_equal_nonces_only_for_equal_values_in_equal_places() {
+    let random = [3; 24];
+    let nonce = |key: &SubjectKey, bond: Bond, of: &str| {
+        let mut marker = key.marker();
+        let cipher = key.cipher(bond.class).unwrap();
+        value::seal(cipher, &bond, &text(of), &mut marker).unwrap();
+        value::nonce(random, &marker)
+    };
+    let one = nonce(&key(1), bond(), "one");
+    assert_eq!(one, nonce(&key(1), bond(), "one"));
+    assert_ne!(one, nonce(&key(1), bond(), "two"));
+    assert_ne!(one, nonce(&key(2), bond(), "one"));
+    assert_ne!(one, nonce(&key(1), Bond { place: 0, ..bond() }, "one"));
+    let marker = key(1).marker();
+    assert_ne!(
+        value::nonce([3; 24], &marker),
+        value::nonce([4; 24], &marker)
+    );
+    // The stored bytes begin with it, and none comes twice.
+    let key = key(1);
+    let cipher = key.cipher(Class::Health).unwrap();
+    let sealed = |_| value::seal(cipher, &bond(), &text("as it is"), &mut key.marker()).unwrap();
+    let nonces: std::collections::HashSet<_> = (0..100)
+        .map(|number| sealed(number)[..24].to_vec())
+        .collect();
+    assert_eq!(nonces.len(), 100);
+}
+
+#[tokio::test]
+async fn a_key_whose_submission_was_not_recorded_stays_the_subjects_and_is_bound_to_nobody() {
+    let folder = Folder(TempDir::new().unwrap());
+    let keyring = Keyring::start(folder.open()).unwrap();
+    let (refused, recorded) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let key_of = |submission: crate::wire::validate::Submission| {
+        let change = submission.changes.into_iter().next().unwrap();
+        let event = change.events.into_iter().next().unwrap();
+        event.into_stored().1.remove(0).key_id
+    };
+    let mut keys = std::collections::HashSet::new();
+    for _ in 0..3 {
+        let mut submission = submission_about(refused);
+        drop(keyring.seal(&mut submission).await.unwrap());
+        keys.insert(key_of(submission));
+    }
+    assert_eq!(keys.len(), 1);
+    let mut submission = submission_about(recorded);
+    let new_keys = keyring.seal(&mut submission).await.unwrap();
+    new_keys.accepted();
+    keyring.recorded([&new_keys]);
+    let again = keyring.seal(&mut submission_about(recorded)).await.unwrap();
+    // It is known by now, and nothing more is to be told.
+    keyring.recorded([&again, &new_keys]);
+    let position = 1;
+    let anchor = [1; 32];
+    keyring.record(Mark { position, anchor }).unwrap();
+    drop(keyring);
+    let store = folder.open();
+    assert_eq!(store.subjects(), 1);
+    let bound = std::fs::read(folder.0.path().join("subjects")).unwrap();
+    let bound: Vec<_> = bound[4096..]
+        .chunks(128)
+        .filter(|slot| slot[0] == 2)
+        .collect();
+    assert_eq!(bound.len(), 1);
+    assert_eq!(bound[0][8..16], key_of(submission).to_be_bytes());
+}
+
+#[test]
+fn a_slot_that_is_torn_beside_its_key_still_has_it_and_an_erased_one_has_none() {
     let master = XChaCha20Poly1305::new(&[5; 32].into());
     let key = Zeroizing::new([6; 32]);
     let slot = Slot::spare(&master, 11, [7; 24], &key).unwrap();
@@ -110,22 +178,21 @@ fn a_slot_whose_subject_is_torn_still_has_its_key_and_an_erased_one_has_none() {
         Slot::decode(&bound).unwrap().key(&master),
         Some(key.clone())
     );
-    let mut torn = bound;
-    torn[20] ^= 1;
-    assert!(Slot::decode(&torn).is_none());
-    let salvaged = Slot::salvaged(&torn, &master).unwrap();
-    assert_eq!((salvaged.state, salvaged.key_id), (State::Spare, 11));
-    assert_eq!(salvaged.key(&master), Some(key.clone()));
-    // Under another name, or with another byte, the key does not unwrap.
-    for at in (8..16).chain(32..104) {
+    // Wherever it is damaged but in the key, the record that names the key and its subject gets it back.
+    for at in 0..128 {
         let mut torn = bound;
         torn[at] ^= 1;
-        assert!(Slot::salvaged(&torn, &master).is_none(), "{at}");
+        let holds_key = (32..104).contains(&at);
+        let slot = Slot::decode(&torn).or_else(|| Slot::salvaged(&torn, 11, &master));
+        let salvaged = slot.map(|slot| (slot.key_id, slot.key(&master)));
+        let whole = Some((11, Some(key.clone())));
+        assert_eq!(salvaged, whole.filter(|_| !holds_key), "{at}");
+        assert!(Slot::salvaged(&torn, 12, &master).is_none(), "{at}");
     }
     let erased = Slot::erased(11, subject).encode();
     assert_eq!(erased[32..], [0; 96]);
     assert_eq!(Slot::decode(&erased).unwrap().key(&master), None);
-    assert!(Slot::salvaged(&erased, &master).is_none());
+    assert!(Slot::salvaged(&erased, 11, &master).is_none());
 }
 
 struct Folder(TempDir);
@@ -133,7 +200,10 @@ struct Folder(TempDir);
 impl Folder {
     fn open(&self) -> KeyStore {
         let master = MasterKeySource::File(self.0.path().join("master.key"));
-        KeyStore::open(self.0.path(), &master).unwrap()
+        match KeyStore::open(self.0.path(), &master).unwrap() {
+            Some(store) => store,
+            None => KeyStore::make(self.0.path(), &master).unwrap(),
+        }
     }
 }
 
@@ -170,7 +240,8 @@ async fn a_key_that_was_in_use_is_of_no_use_once_it_is_erased() {
     let mut sealed = Vec::new();
     for subject in [gone, stays] {
         let mut submission = submission_about(subject);
-        keyring.seal(&mut submission).await.unwrap();
+        let new_keys = keyring.seal(&mut submission).await.unwrap();
+        keyring.recorded([&new_keys]);
         let change = submission.changes.remove(0);
         let event = change.events.into_iter().next().unwrap();
         let event_id = event.event_id();

@@ -62,8 +62,7 @@ pub(super) fn seal(
     let length = value.encoded_len();
     let padded = (encoded_len_varint(length as u64) + length).next_multiple_of(PADDED_BYTES);
     let mut sealed = Vec::with_capacity(NONCE_BYTES + padded + TAG_BYTES);
-    let nonce = fresh_nonce()?;
-    sealed.extend_from_slice(&nonce);
+    sealed.resize(NONCE_BYTES, 0);
     encode_varint(length as u64, &mut sealed);
     value.encode_raw(&mut sealed);
     sealed.resize(NONCE_BYTES + padded, 0);
@@ -71,11 +70,15 @@ pub(super) fn seal(
     let plain = sealed.get_mut(NONCE_BYTES..).unwrap_or_default();
     marker.update(&bond);
     marker.update(plain);
+    let nonce = nonce(fresh_bytes()?, marker);
     let Ok(tag) = cipher::encrypt(key, &nonce, &bond, plain) else {
         sealed.zeroize();
         let cause = "the cipher takes no value of this length".to_owned();
         return Err(SealError::Unavailable { cause });
     };
+    for (to, from) in sealed.iter_mut().zip(nonce) {
+        *to = from;
+    }
     sealed.extend_from_slice(&tag);
     Ok(sealed)
 }
@@ -96,9 +99,20 @@ pub fn is_sealed_length(sealed: &[u8]) -> bool {
     body.is_some_and(|body| body > 0 && body.is_multiple_of(PADDED_BYTES))
 }
 
-/// A nonce that was never used: 24 random bytes, of a generator that each thread seeds from the
-/// system once. Two equal ones under one key are less likely than any fault of the machine.
-fn fresh_nonce() -> Result<[u8; NONCE_BYTES], SealError> {
+/// A nonce that was never used: random bytes, hedged by the mark over what is sealed and where. So also
+/// where a machine goes on from a copy of its memory, and the same random bytes come again, two nonces
+/// are equal only where what is sealed is, and tells nothing new. Without the key nobody can make the mark.
+pub(super) fn nonce(mut random: [u8; NONCE_BYTES], marker: &Marker) -> [u8; NONCE_BYTES] {
+    let mark = marker.clone().finalize().into_bytes();
+    for (byte, of_mark) in random.iter_mut().zip(mark) {
+        *byte ^= of_mark;
+    }
+    random
+}
+
+/// 24 random bytes, of a generator that each thread seeds from the system once. Twice the same ones under
+/// one key are less likely than any fault of the machine.
+fn fresh_bytes() -> Result<[u8; NONCE_BYTES], SealError> {
     thread_local! {
         static GENERATOR: RefCell<Option<ChaCha20Rng>> = const { RefCell::new(None) };
     }
@@ -113,8 +127,8 @@ fn fresh_nonce() -> Result<[u8; NONCE_BYTES], SealError> {
                 generator.insert(ChaCha20Rng::from_seed(*seed))
             }
         };
-        let mut nonce = [0; NONCE_BYTES];
-        generator.fill_bytes(&mut nonce);
-        Ok(nonce)
+        let mut bytes = [0; NONCE_BYTES];
+        generator.fill_bytes(&mut bytes);
+        Ok(bytes)
     })
 }

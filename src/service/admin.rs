@@ -12,6 +12,7 @@ use crate::access::administration::{AdministrationError, Administrator};
 use crate::access::{Access, Identity};
 use crate::domain::{CaseState, Sight, UserAccount};
 use crate::ledger::Ledger;
+use crate::seal::Keyring;
 use crate::wire::edtf::Day;
 use crate::wire::v1::admin_service_server::AdminService;
 use crate::wire::v1::{
@@ -291,6 +292,10 @@ fn server_status(shared: &Shared, with_digest: bool) -> GetServerStatusResponse 
         unknown_records,
         writing_ended: ledger.writing_has_ended().unwrap_or_default(),
         started_at: Some(ledger.started_at().into()),
+        keys_unavailable: ledger
+            .keyring()
+            .and_then(Keyring::unavailable)
+            .unwrap_or_default(),
         digest: if with_digest {
             views.digest().to_vec().into()
         } else {

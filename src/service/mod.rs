@@ -79,6 +79,7 @@ pub use self::tls::{TlsError, TlsFiles};
 use crate::access::Access;
 use crate::domain::{AlertThresholds, Sight};
 use crate::ledger::Ledger;
+use crate::seal::Keyring;
 use crate::view::CaseList;
 use crate::wire::FILE_DESCRIPTOR_SET;
 use crate::wire::edtf::Day;
@@ -540,27 +541,41 @@ const SERVICES: [&str; 5] = [
     <MonitorServiceServer<Monitor> as NamedService>::NAME,
     <AuditServiceServer<Audit> as NamedService>::NAME,
     <AdminServiceServer<Admin> as NamedService>::NAME,
-    <PersonalServiceServer<Personal> as NamedService>::NAME,
+    PERSONAL_SERVICE,
 ];
 const CASE_SERVICE: &str = <CaseServiceServer<Cases> as NamedService>::NAME;
+const PERSONAL_SERVICE: &str = <PersonalServiceServer<Personal> as NamedService>::NAME;
 
-/// Reports that CaseService no longer serves once writing has ended, and that nothing does once the
-/// server ends; the server as a whole serves as long as it can read.
+/// Reports that CaseService no longer serves once writing has ended, PersonalService while values of new
+/// subjects can't be taken, and nothing once the server ends; the server as a whole serves as long as it can read.
 async fn report_health(mut health: HealthReporter, shared: Arc<Shared>) {
     let mut ticks = interval(HEALTH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let writing_ends = async {
-        while shared.ledger.writing_has_ended().is_none() {
+    let reporting = async {
+        let (mut writes, mut takes_persons) = (true, true);
+        loop {
             ticks.tick().await;
+            if writes && shared.ledger.writing_has_ended().is_some() {
+                tracing::error!("writing has ended; reads go on, and a restart recovers");
+                writes = false;
+                health
+                    .set_service_status(CASE_SERVICE, ServingStatus::NotServing)
+                    .await;
+            }
+            let keyring = shared.ledger.keyring();
+            let takes = keyring.and_then(Keyring::unavailable).is_none();
+            if takes != takes_persons {
+                takes_persons = takes;
+                let status = match takes {
+                    true => ServingStatus::Serving,
+                    false => ServingStatus::NotServing,
+                };
+                health.set_service_status(PERSONAL_SERVICE, status).await;
+            }
         }
-        tracing::error!("writing has ended; reads go on, and a restart recovers");
-        health
-            .set_service_status(CASE_SERVICE, ServingStatus::NotServing)
-            .await;
-        std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = writing_ends => {}
+        () = reporting => {}
         () = stopped(shared.shutdown.clone()) => {}
     }
     for name in [""].into_iter().chain(SERVICES) {

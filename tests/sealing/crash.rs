@@ -4,8 +4,8 @@
 use casetrail::wire::v1::PersonalClass as Class;
 use tonic_types::StatusExt;
 
-use super::office::{Office, subject, text, with_values};
-use super::support::server::copy;
+use super::office::{MASTER_KEY, MASTER_KEY_VARIABLE, Office, subject, text, with_values};
+use super::support::server::{Server, casetrail, copy, serve};
 
 #[tokio::test]
 async fn values_of_new_subjects_are_there_after_a_kill_and_later_ones_use_the_same_key() {
@@ -76,6 +76,8 @@ async fn a_store_that_never_had_the_logs_keys_is_refused_unless_that_is_accepted
         "{}",
         refused.stderr
     );
+    // Nothing was made where a copy of the keys is to be put back.
+    assert!(!office.keys().exists());
     office
         .try_start(&data, &["--accept-missing-keys"])
         .await
@@ -143,6 +145,69 @@ async fn a_wrong_or_missing_master_key_and_a_store_in_use_are_refused_in_words()
     std::fs::set_permissions(&master, std::fs::Permissions::from_mode(0o644)).unwrap();
     let refused = office.try_start(&data, &[]).await.unwrap_err();
     assert!(refused.stderr.contains("chmod 600"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn the_master_key_can_come_from_the_environment_or_a_file_elsewhere() {
+    let variable = format!("env:{MASTER_KEY_VARIABLE}");
+    let mut office = Office::open_with(&["--master-key", &variable]).await;
+    let one = office
+        .case_with(vec![text(&subject(), Class::Identity, "one")])
+        .await;
+    assert!(!office.keys().join("master.key").exists());
+    office.stop().await;
+    office.start().await;
+    assert_eq!(office.texts(&one).await, ["one"]);
+    office.stop().await;
+
+    // The same key, written into a file.
+    let elsewhere = office.folder.path().join("elsewhere.key");
+    std::fs::write(&elsewhere, MASTER_KEY).unwrap();
+    let owner_alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&elsewhere, owner_alone).unwrap();
+    let mut keys = casetrail(&["keys", "check", "--keys"]);
+    keys.arg(office.keys());
+    keys.arg("--master-key")
+        .arg(format!("file:{}", elsewhere.display()));
+    let checked = keys.output().unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+    let told = String::from_utf8(checked.stdout).unwrap();
+    assert!(told.contains("keys of 1 persons"), "{told}");
+
+    // One that isn't set, and one that is no key.
+    let data = office.data();
+    for (source, fault) in [
+        ("env:NO_SUCH_VARIABLE", "is not set"),
+        ("env:PATH", "64 hexadecimal digits"),
+        ("file:/nowhere/key", "is not there"),
+    ] {
+        let mut command = serve(&[], &data, "127.0.0.1:0");
+        command.arg("--keys").arg(office.keys());
+        command.args(["--master-key", source]);
+        let refused = Server::try_start(command).err().unwrap();
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.stderr.contains(fault), "{}", refused.stderr);
+    }
+
+    // A file that isn't there where the keys are made gets one, for its owner alone.
+    let made = office.folder.path().join("made.key");
+    let (data, keys) = (
+        office.folder.path().join("data-2"),
+        office.folder.path().join("keys-2"),
+    );
+    for _ in 0..2 {
+        let mut command = serve(&[], &data, "127.0.0.1:0");
+        command.arg("--keys").arg(&keys);
+        command
+            .arg("--master-key")
+            .arg(format!("file:{}", made.display()));
+        let server = Server::try_start(command).unwrap();
+        assert_eq!(server.stop().await.code, Some(0));
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&made).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!keys.join("master.key").exists());
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::office::{Office, one, subject, text, with_values};
 use super::support::server::{casetrail, content, copy};
 use super::support::{fresh_uuid, valid_event};
 
-fn requested(case_id: &str, subject: &str) -> (String, SubmitEventsRequest) {
+pub(super) fn requested(case_id: &str, subject: &str) -> (String, SubmitEventsRequest) {
     let mut event = valid_event(E::ErasureRequested);
     if let Some(Payload::ErasureRequested(payload)) = &mut event.payload {
         payload.subject_id = subject.to_owned();
@@ -23,7 +23,7 @@ fn requested(case_id: &str, subject: &str) -> (String, SubmitEventsRequest) {
     (event.event_id.clone(), one(case_id, event))
 }
 
-fn executed(case_id: &str, subject: &str, request: &str) -> SubmitEventsRequest {
+pub(super) fn executed(case_id: &str, subject: &str, request: &str) -> SubmitEventsRequest {
     let mut event = valid_event(E::ErasureExecuted);
     if let Some(Payload::ErasureExecuted(payload)) = &mut event.payload {
         payload.subject_id = subject.to_owned();
@@ -45,7 +45,7 @@ async fn reason(office: &Office, actor: &'static str, request: SubmitEventsReque
     refused.get_details_error_info().unwrap().reason
 }
 
-async fn erase(office: &Office, case_id: &str, subject: &str) {
+pub(super) async fn erase(office: &Office, case_id: &str, subject: &str) {
     let (event, request) = requested(case_id, subject);
     office.submit(request).await.unwrap();
     let execution = executed(case_id, subject, &event);

@@ -10,16 +10,21 @@
     unreachable_pub
 )]
 
+#[path = "../process/inject.rs"]
+mod inject;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod commands;
 mod crash;
+mod damaged;
 mod disclosing;
 mod erasing;
+mod failing;
 mod names;
 mod office;
 mod planted;
+mod refused;
 mod retaining;
 mod rotating;
 mod sealing;

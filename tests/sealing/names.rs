@@ -4,7 +4,7 @@ use casetrail::wire::v1::{DisclosurePurpose, SearchByNameRequest};
 
 use super::office::{Office, name, subject};
 
-async fn found(office: &Office, part: &str) -> Vec<String> {
+pub(super) async fn found(office: &Office, part: &str) -> Vec<String> {
     let request = SearchByNameRequest {
         name_parts: vec![part.to_owned()],
         birth_year: 0,

@@ -59,6 +59,10 @@ impl Office {
         self.server.as_ref().unwrap().url()
     }
 
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
+    }
+
     /// Everything that the server logged so far.
     pub fn log(&self) -> String {
         self.server.as_ref().unwrap().process.stderr()
@@ -168,10 +172,15 @@ impl Office {
     }
 }
 
+/// A variable of the server's environment that holds a master key, and that key.
+pub const MASTER_KEY_VARIABLE: &str = "MASTER_KEY_OF_A_TEST";
+pub const MASTER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
+
 fn start(folder: &TempDir, data: &std::path::Path, options: &[String]) -> Result<Server, Ended> {
     let mut command = serve(&[], data, "127.0.0.1:0");
     command.env("CASETRAIL_LOG", "casetrail=trace,info");
     command.args(["--cache-mib", "8"]);
+    command.env(MASTER_KEY_VARIABLE, MASTER_KEY);
     if !options.iter().any(|option| option == "--without-keys") {
         command.arg("--keys").arg(folder.path().join("keys"));
     }

@@ -3,10 +3,11 @@
 
 use casetrail::wire::v1::PersonalClass as Class;
 
+use super::inject::can_inject;
 use super::office::{Office, subject, text};
-use super::support::server::{casetrail, content};
+use super::support::server::{binary, casetrail, content};
 
-fn rotate(office: &Office, arguments: &[&str]) -> std::process::Output {
+pub(super) fn rotate(office: &Office, arguments: &[&str]) -> std::process::Output {
     let mut command = casetrail(&["keys", "rotate", "--keys"]);
     command.arg(office.keys()).args(arguments);
     command.output().unwrap()
@@ -41,6 +42,8 @@ async fn after_a_rotation_all_is_readable_and_the_old_wrappings_are_gone() {
         );
         let rotated = rotate(&office, &[]);
         assert!(rotated.status.success(), "{rotated:?}");
+        let told = String::from_utf8(rotated.stdout).unwrap();
+        assert!(told.contains("the keys of 5 persons"), "{told}");
         for slot in old.iter().filter(|slot| slot[0] == 2) {
             for part in [&slot[32..56], &slot[56..88], &slot[88..104]] {
                 let mut files = content(office.folder.path()).into_iter();
@@ -85,6 +88,52 @@ async fn a_rotation_can_move_the_master_key_elsewhere() {
         .await
         .unwrap();
     assert_eq!(office.texts(&case_id).await, ["one"]);
+}
+
+#[tokio::test]
+async fn a_source_that_gives_another_key_each_time_and_a_full_disk_change_nothing() {
+    let mut office = Office::open().await;
+    let case_id = office
+        .case_with(vec![text(&subject(), Class::Identity, "one")])
+        .await;
+    office.stop().await;
+    let before = content(&office.keys());
+    let count = office.folder.path().join("count");
+    let count = format!(
+        "command:echo >> {0}; printf %064d $(wc -l < {0})",
+        count.display()
+    );
+    let refused = rotate(&office, &["--new-master-key", &count]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("when it is asked for again"), "{told}");
+    assert!(content(&office.keys()) == before);
+
+    for name in ["master.key.making", "subjects.rotated"] {
+        if !can_inject() {
+            break;
+        }
+        let mut command = std::process::Command::new("strace");
+        command.args(["-f", "-o", "/dev/null", "-e", "trace=write,pwrite64"]);
+        command.args(["-e", "inject=write,pwrite64:error=ENOSPC", "-P"]);
+        command.arg(office.keys().join(name)).arg(binary());
+        command
+            .args(["keys", "rotate", "--keys"])
+            .arg(office.keys());
+        let refused = command.output().unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.contains("No space left"), "{told}");
+        assert!(content(&office.keys()) == before, "{name}");
+    }
+    // What a kill leaves goes at the next start.
+    for name in ["master.key.making", "master.making"] {
+        std::fs::write(office.keys().join(name), "").unwrap();
+    }
+    office.start().await;
+    assert_eq!(office.texts(&case_id).await, ["one"]);
+    office.stop().await;
+    assert_eq!(content(&office.keys()).len(), 3);
 }
 
 #[tokio::test]
