@@ -60,6 +60,11 @@ fn facts(status: &GetServerStatusResponse) -> Vec<(&'static str, String)> {
         ("snapshot at", status.snapshot_position.to_string()),
         ("unknown records", status.unknown_records.to_string()),
     ];
+    if status.keys_to_destroy > 0 {
+        let subjects = status.keys_to_destroy;
+        let owed = format!("of {subjects} erased subjects: the key store can't be written");
+        facts.push(("keys to destroy", owed));
+    }
     if !status.digest.is_empty() {
         facts.push(("digest", names::hex(&status.digest)));
     }

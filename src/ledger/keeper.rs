@@ -21,6 +21,9 @@ const SHARE_MIN: u64 = 20;
 pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
     let mut marked = shared.log.head();
     while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        if let Some(keyring) = shared.keyring() {
+            shared.owed.settle(keyring);
+        }
         let head = shared.log.head();
         if head == marked {
             continue;
@@ -39,16 +42,18 @@ pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
 
 /// Repeats in the key store what the records so far say of keys.
 pub(super) fn record_keys(shared: &Shared) {
-    let Some(persons) = &shared.persons else {
+    let Some(keyring) = shared.keyring() else {
         return;
     };
-    // What lies before this position was sealed before now, so that the keyring knows of it.
+    // What lies before this position was sealed before now, so that the keyring knows of it; and what
+    // it erases was destroyed, or is owed.
     let position = shared.views().position();
+    if !shared.owed.settle(keyring) {
+        // The mark stays before it, so that a restart destroys what is owed.
+        return;
+    }
     let recorded = match keys::mark(shared.log.as_ref(), position) {
-        Ok(mark) => persons
-            .keyring
-            .record(mark)
-            .map_err(|error| error.to_string()),
+        Ok(mark) => keyring.record(mark).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = recorded {

@@ -7,14 +7,13 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use uuid::Uuid;
-
 use super::batch::{Batch, Finished, Ground, UnderWay, Verdict};
 use super::channel::Reply;
 use super::{Recorder, Shared};
+use crate::seal::SealError;
 use crate::wire::block::RecordBlock;
 use crate::wire::validate::Submission;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// Something for the writer to do.
 pub(super) enum Work {
@@ -26,6 +25,8 @@ pub(super) enum Work {
 /// A submission that waits for its verdict.
 pub(super) struct Job {
     pub(super) submission: Submission,
+    /// Why its personal values can't be sealed, if they can't: it is recorded already, or refused.
+    pub(super) unsealed: Option<SealError>,
     pub(super) recorder: Arc<Recorder>,
     pub(super) reply: Reply,
     /// Its room in the queue, given back once it is answered.
@@ -78,8 +79,6 @@ pub(super) struct Taken {
     pub(super) first_position: u64,
     pub(super) blocks: Vec<RecordBlock>,
     pub(super) under_way: Arc<UnderWay>,
-    /// Subjects whose data it erases.
-    pub(super) erased: Vec<Uuid>,
     pub(super) pending: Vec<Pending>,
 }
 
@@ -126,6 +125,7 @@ impl Desk {
     fn judge(&self, shared: &Shared, job: Job) -> bool {
         let Job {
             submission,
+            unsealed,
             recorder,
             reply,
             room,
@@ -144,6 +144,7 @@ impl Desk {
         let ground = Ground {
             views: &views,
             under_way: under_way.as_deref(),
+            keyring: shared.keyring(),
         };
         let Open { batch, pending } = open.get_or_insert_with(|| Open {
             batch: Batch::new(ground, shared.clock.now(), shared.erasure),
@@ -151,7 +152,7 @@ impl Desk {
         });
         let by_durable = ground.under_way.is_none() && !batch.holds_records();
         let erased_before = batch.erased_count();
-        let verdict = batch.judge(ground, submission, &recorder);
+        let verdict = batch.judge(ground, submission, unsealed, &recorder);
         pending.push(Pending {
             reply,
             verdict,
@@ -204,7 +205,6 @@ impl Desk {
             first_position,
             blocks,
             under_way,
-            erased,
         } = batch.finish();
         let under_way = Arc::new(under_way);
         state.busy = true;
@@ -218,7 +218,6 @@ impl Desk {
             first_position,
             blocks,
             under_way,
-            erased,
             pending,
         })
     }
@@ -298,6 +297,7 @@ mod tests {
         let ground = Ground {
             views: &views,
             under_way: None,
+            keyring: None,
         };
         let desk = Desk::default();
         desk.lock().open = Some(Open {

@@ -291,6 +291,7 @@ fn server_status(shared: &Shared, with_digest: bool) -> GetServerStatusResponse 
         unknown_records,
         writing_ended: ledger.writing_has_ended().unwrap_or_default(),
         started_at: Some(ledger.started_at().into()),
+        keys_to_destroy: ledger.keys_to_destroy() as u64,
         digest: if with_digest {
             views.digest().to_vec().into()
         } else {

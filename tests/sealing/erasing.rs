@@ -15,7 +15,7 @@ use super::office::{Office, one, subject, text, with_values};
 use super::support::server::{casetrail, content, copy};
 use super::support::{fresh_uuid, valid_event};
 
-fn requested(case_id: &str, subject: &str) -> (String, SubmitEventsRequest) {
+pub fn requested(case_id: &str, subject: &str) -> (String, SubmitEventsRequest) {
     let mut event = valid_event(E::ErasureRequested);
     if let Some(Payload::ErasureRequested(payload)) = &mut event.payload {
         payload.subject_id = subject.to_owned();
@@ -23,7 +23,7 @@ fn requested(case_id: &str, subject: &str) -> (String, SubmitEventsRequest) {
     (event.event_id.clone(), one(case_id, event))
 }
 
-fn executed(case_id: &str, subject: &str, request: &str) -> SubmitEventsRequest {
+pub fn executed(case_id: &str, subject: &str, request: &str) -> SubmitEventsRequest {
     let mut event = valid_event(E::ErasureExecuted);
     if let Some(Payload::ErasureExecuted(payload)) = &mut event.payload {
         payload.subject_id = subject.to_owned();
@@ -40,7 +40,7 @@ fn refused(case_id: &str, request: &str) -> SubmitEventsRequest {
     one(case_id, event)
 }
 
-async fn reason(office: &Office, actor: &'static str, request: SubmitEventsRequest) -> String {
+pub async fn reason(office: &Office, actor: &'static str, request: SubmitEventsRequest) -> String {
     let refused = office.submit_as(actor, request).await.unwrap_err();
     refused.get_details_error_info().unwrap().reason
 }
@@ -54,7 +54,7 @@ async fn erase(office: &Office, case_id: &str, subject: &str) {
 
 /// The key of a subject in every form in which it is anywhere: its nonce, wrapped key and tag as they
 /// stand in the store, and the key itself, unwrapped as the store's documentation says.
-async fn key_of(office: &Office, subject: &str) -> Vec<Vec<u8>> {
+pub async fn key_of(office: &Office, subject: &str) -> Vec<Vec<u8>> {
     let records = office.records().await;
     let mut sealed = records.iter().flat_map(|record| &record.sealed);
     let key_id = sealed
@@ -84,7 +84,7 @@ async fn key_of(office: &Office, subject: &str) -> Vec<Vec<u8>> {
     vec![nonce.to_vec(), wrapped.to_vec(), tag.to_vec(), key]
 }
 
-fn files_with(folder: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
+pub fn files_with(folder: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
     let holds = |content: &[u8]| memchr::memmem::find(content, bytes).is_some();
     let files = content(folder).into_iter();
     files
@@ -342,6 +342,81 @@ async fn a_subject_of_whom_nothing_was_sealed_can_be_erased_and_stays_so() {
         let more = with_values(vec![text(&unknown, Class::Identity, "first")]);
         assert_eq!(reason(&office, "worker-1", more).await, "SUBJECT_ERASED");
         assert_eq!(office.texts(&case_id).await, ["dark"]);
+        office.kill();
+        office.start().await;
+    }
+}
+
+/// Values are sealed before they wait for the writer, which is where an erasure can overtake them.
+#[tokio::test]
+async fn nothing_about_an_erased_subject_is_recorded_behind_the_erasure() {
+    const UNDER_WAY: usize = 64;
+    let office = Office::open_with(&["--erasure-holding", "0"]).await;
+    for _ in 0..5 {
+        let gone = subject();
+        let case_id = office
+            .case_with(vec![text(&gone, Class::Identity, "dark")])
+            .await;
+        let (event, request) = requested(&case_id, &gone);
+        office.submit(request).await.unwrap();
+        // Each submits one after the other until it is told that the subject is erased.
+        let submit_until_erased = || async {
+            loop {
+                let more = with_values(vec![text(&gone, Class::Identity, "dark")]);
+                match office.submit(more).await {
+                    Ok(_) => {}
+                    Err(refused) => {
+                        let told = refused.get_details_error_info().unwrap().reason;
+                        assert_eq!(told, "SUBJECT_ERASED", "{refused:?}");
+                        return;
+                    }
+                }
+            }
+        };
+        let submitters = (0..UNDER_WAY).map(|_| submit_until_erased());
+        let execution = executed(&case_id, &gone, &event);
+        let (_, executed) = tokio::join!(
+            futures_util::future::join_all(submitters),
+            office.submit_as("supervisor-2", execution),
+        );
+        let executed = executed.unwrap().results[0].positions[0];
+        let records = office.records().await;
+        let behind = records.iter().skip(usize::try_from(executed).unwrap());
+        let sealed = behind.flat_map(|record| &record.sealed);
+        assert_eq!(sealed.filter(|sealed| sealed.subject_id == gone).count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_was_recorded_before_an_erasure_is_known_when_it_is_sent_again() {
+    let mut office = Office::open_with(&["--erasure-holding", "0"]).await;
+    let gone = subject();
+    let recorded = with_values(vec![text(&gone, Class::Identity, "dark")]);
+    let told = office.submit(recorded.clone()).await.unwrap();
+    let case_id = recorded.changes[0].case_id.clone();
+    erase(&office, &case_id, &gone).await;
+    for _ in 0..2 {
+        let again = office.submit(recorded.clone()).await.unwrap();
+        assert!(again.replayed);
+        assert_eq!(
+            (again.results, again.recorded_at),
+            (told.results.clone(), told.recorded_at)
+        );
+        let mut other = recorded.clone();
+        other.changes[0].events[0].event_id = fresh_uuid().to_string();
+        assert_eq!(
+            reason(&office, "worker-1", other).await,
+            "REQUEST_ID_REUSED"
+        );
+        let mut elsewhere = recorded.clone();
+        elsewhere.changes[0].case_id = fresh_uuid().to_string();
+        assert_eq!(
+            reason(&office, "worker-1", elsewhere).await,
+            "REQUEST_ID_REUSED"
+        );
+        let mut new = recorded.clone();
+        new.request_id = fresh_uuid().to_string();
+        assert_eq!(reason(&office, "worker-1", new).await, "SUBJECT_ERASED");
         office.kill();
         office.start().await;
     }

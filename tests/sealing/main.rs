@@ -17,6 +17,9 @@ mod commands;
 mod crash;
 mod disclosing;
 mod erasing;
+mod failing;
+#[path = "../process/inject.rs"]
+mod inject;
 mod names;
 mod office;
 mod planted;

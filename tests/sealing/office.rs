@@ -50,8 +50,12 @@ impl Office {
         self.folder.path().join("keys")
     }
 
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
+    }
+
     pub fn url(&self) -> String {
-        self.server.as_ref().unwrap().url()
+        self.server().url()
     }
 
     /// Everything that the server logged so far.
