@@ -1,5 +1,6 @@
-//! The keeper: one thread that now and then records the high-water mark of the log, repeats in the key
-//! store whose the keys are, and writes a snapshot of the views. Neither holds up the writer.
+//! The keeper: one thread that now and then records the high-water marks of the log and of the record
+//! of disclosures, repeats in the key store whose the keys are, tries again to destroy keys that are
+//! owed, and writes a snapshot of the views. None of it holds up the writer.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -24,6 +25,7 @@ pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
         if let Some(keyring) = shared.keyring() {
             shared.owed.settle(keyring);
         }
+        record_disclosures(shared);
         let head = shared.log.head();
         if head == marked {
             continue;
@@ -58,6 +60,15 @@ pub(super) fn record_keys(shared: &Shared) {
     };
     if let Err(error) = recorded {
         tracing::warn!(%error, "the key store was not told how far the log has come");
+    }
+}
+
+/// Records how many disclosures are durable by now.
+pub(super) fn record_disclosures(shared: &Shared) {
+    if let Some(persons) = &shared.persons
+        && let Err(error) = persons.disclosures.record_mark()
+    {
+        tracing::warn!(%error, "the mark of the record of disclosures was not written");
     }
 }
 

@@ -347,6 +347,7 @@ impl Ledger {
         }
         keeper::write_snapshot(&self.shared);
         keeper::record_keys(&self.shared);
+        keeper::record_disclosures(&self.shared);
         if let Some(keyring) = self.keyring() {
             keyring.close();
         }

@@ -6,7 +6,7 @@ use tonic_types::StatusExt;
 
 use super::erasing::{executed, files_with, key_of, requested};
 use super::inject::{Injection, can_inject};
-use super::office::{Office, subject, text};
+use super::office::{Office, asking, subject, text};
 
 /// The execution of an erasure that can't destroy the key: it says so, however often it is sent.
 async fn assert_not_destroyed(office: &Office, execution: &SubmitEventsRequest) {
@@ -89,4 +89,48 @@ enum Done {
     BySendingAgain,
     ByItself,
     ByRestart,
+}
+
+/// No value is told whose disclosure can't be recorded. A write that failed is over with its cause; a
+/// sync that failed ends disclosing until a restart.
+#[tokio::test]
+async fn nothing_is_disclosed_that_is_not_recorded() {
+    if !can_inject() {
+        return;
+    }
+    for (calls, error) in [
+        ("pwrite64", "ENOSPC"),
+        ("pwrite64", "EIO"),
+        ("fdatasync", "EIO"),
+    ] {
+        let mut office = Office::open().await;
+        let case_id = office
+            .case_with(vec![text(&subject(), Class::Identity, "one")])
+            .await;
+        assert_eq!(office.opened(&case_id).await.disclosure, Some(0));
+        let file = office.data().join("disclosures");
+        let refused = async |office: &Office| {
+            let told = office.ask(asking(&[&case_id])).await.unwrap_err();
+            assert_eq!(told.code(), Code::Unavailable, "{told:?}");
+            let info = told.get_details_error_info().unwrap();
+            assert_eq!(info.reason, "DISCLOSURES_UNAVAILABLE");
+        };
+        let injection = Injection::begin(office.server(), calls, &file, &format!("error={error}"));
+        for _ in 0..3 {
+            refused(&office).await;
+        }
+        assert!(injection.end() > 0);
+        let goes_on_by_itself = calls == "pwrite64";
+        if !goes_on_by_itself {
+            refused(&office).await;
+            office.stop().await;
+            office.start().await;
+        }
+        let number = office.opened(&case_id).await.disclosure.unwrap();
+        // One whose sync failed is in the file, and may or may not be on the disk.
+        assert_eq!(number, if goes_on_by_itself { 1 } else { 2 });
+        office.stop().await;
+        office.start().await;
+        assert_eq!(office.opened(&case_id).await.disclosure, Some(number + 1));
+    }
 }
