@@ -1,7 +1,7 @@
 //! Erasure: requested, held, executed by a second person; then the key is nowhere, and no older copy
 //! brings anything back.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use casetrail::wire::v1::{
     EventType as E, PersonalClass as Class, Record, SubmitEventsRequest, event::Payload,
@@ -12,7 +12,8 @@ use prost::Message;
 use tonic_types::StatusExt;
 
 use super::office::{Office, one, subject, text, with_values};
-use super::support::server::{casetrail, content, copy};
+use super::rotating::rotate;
+use super::support::server::{casetrail, copy};
 use super::support::{fresh_uuid, valid_event};
 
 pub fn requested(case_id: &str, subject: &str) -> (String, SubmitEventsRequest) {
@@ -84,13 +85,52 @@ pub async fn key_of(office: &Office, subject: &str) -> Vec<Vec<u8>> {
     vec![nonce.to_vec(), wrapped.to_vec(), tag.to_vec(), key]
 }
 
-pub fn files_with(folder: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
-    let holds = |content: &[u8]| memchr::memmem::find(content, bytes).is_some();
-    let files = content(folder).into_iter();
-    files
-        .filter(|(_, content)| holds(content))
-        .map(|(path, _)| path)
-        .collect()
+/// The files of a folder that have these bytes, also while a server writes there.
+pub fn files_with(folder: &Path, bytes: &[u8]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, bytes));
+            continue;
+        }
+        match std::fs::read(&path) {
+            Ok(content) if memchr::memmem::find(&content, bytes).is_some() => found.push(path),
+            Ok(_) => {}
+            // It was put in another one's place meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+    found
+}
+
+fn assert_nowhere(folder: &Path, key: &[Vec<u8>]) {
+    for part in key {
+        assert_eq!(files_with(folder, part), [] as [PathBuf; 0]);
+    }
+}
+
+/// Makes a backup of what a server has.
+pub async fn back_up(office: &Office, backup: &Path) {
+    let mut command = casetrail(&[
+        "backup",
+        backup.to_str().unwrap(),
+        "--server",
+        &office.url(),
+    ]);
+    let made = tokio::task::spawn_blocking(move || command.output().unwrap()).await;
+    let made = made.unwrap();
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// Makes a data folder of a backup.
+pub fn restore(backup: &Path, data: &Path) {
+    let [backup, data] = [backup, data].map(|path| path.to_str().unwrap());
+    let restored = { casetrail(&["restore", backup, "--data", data]) }
+        .output()
+        .unwrap();
+    assert!(restored.status.success(), "{restored:?}");
 }
 
 fn encoded(records: &[Record]) -> Vec<Vec<u8>> {
@@ -217,10 +257,7 @@ async fn an_erased_subject_is_dark_in_every_case_and_everybody_else_is_not() {
         let more = with_values(vec![text(&gone, Class::Identity, "again")]);
         assert_eq!(reason(&office, "worker-1", more).await, "SUBJECT_ERASED");
         office.stop().await;
-        let nothing: Vec<std::path::PathBuf> = Vec::new();
-        for part in &key {
-            assert_eq!(files_with(office.folder.path(), part), nothing);
-        }
+        assert_nowhere(office.folder.path(), &key);
         let checked = casetrail(&["check", "--data", office.data().to_str().unwrap()]);
         let checked = { checked }.output().unwrap();
         assert!(checked.status.success(), "{checked:?}");
@@ -254,32 +291,12 @@ async fn no_older_backup_brings_back_what_was_erased() {
         ])
         .await;
     let backup = office.folder.path().join("older.ctb");
-    let run = |arguments: Vec<String>| async move {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let output = { casetrail(&arguments) }.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    };
-    let path = |path: &Path| path.to_str().unwrap().to_owned();
-    let url = office.url();
-    let made = ["backup".into(), path(&backup), "--server".into(), url];
-    tokio::task::spawn_blocking(move || {
-        let arguments: Vec<&str> = made.iter().map(String::as_str).collect();
-        let output = { casetrail(&arguments) }.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    })
-    .await
-    .unwrap();
+    back_up(&office, &backup).await;
     erase(&office, &case_id, &gone).await;
     office.stop().await;
 
     let restored = office.folder.path().join("restored");
-    run(vec![
-        "restore".into(),
-        path(&backup),
-        "--data".into(),
-        path(&restored),
-    ])
-    .await;
+    restore(&backup, &restored);
     for data in [restored, office.data()] {
         office.try_start(&data, &[]).await.unwrap();
         let opened = office.opened(&case_id).await;
@@ -419,5 +436,53 @@ async fn what_was_recorded_before_an_erasure_is_known_when_it_is_sent_again() {
         assert_eq!(reason(&office, "worker-1", new).await, "SUBJECT_ERASED");
         office.kill();
         office.start().await;
+    }
+}
+
+/// What is left of the key at each moment from the answer on, and not only after an end in good order.
+#[tokio::test]
+async fn the_key_is_nowhere_once_the_erasure_is_answered_whatever_comes_then() {
+    for is_killed in [false, true] {
+        let mut office = Office::open_with(&["--erasure-holding", "0"]).await;
+        let (gone, stays) = (subject(), subject());
+        let case_id = office
+            .case_with(vec![
+                text(&gone, Class::Identity, "dark"),
+                text(&stays, Class::Identity, "light"),
+            ])
+            .await;
+        assert_eq!(office.texts(&case_id).await, ["dark", "light"]);
+        let backup = office.folder.path().join("older.ctb");
+        back_up(&office, &backup).await;
+        let key = key_of(&office, &gone).await;
+        erase(&office, &case_id, &gone).await;
+        // The server runs, and was not given a moment to tidy up.
+        assert_nowhere(office.folder.path(), &key);
+        if is_killed {
+            office.kill();
+        } else {
+            office.stop().await;
+        }
+        assert_nowhere(office.folder.path(), &key);
+        if is_killed {
+            office.start().await;
+            assert_nowhere(office.folder.path(), &key);
+            assert_eq!(office.opened(&case_id).await.erased, 1);
+            office.stop().await;
+        }
+
+        let rotated = rotate(&office, &[]);
+        assert!(rotated.status.success(), "{rotated:?}");
+        assert_nowhere(office.folder.path(), &key);
+        let restored = office.folder.path().join("restored");
+        restore(&backup, &restored);
+        for data in [restored, office.data()] {
+            office.try_start(&data, &[]).await.unwrap();
+            let opened = office.opened(&case_id).await;
+            assert_eq!((opened.entries.len(), opened.erased), (1, 1));
+            assert_eq!(office.texts(&case_id).await, ["light"]);
+            assert_nowhere(office.folder.path(), &key);
+            office.stop().await;
+        }
     }
 }

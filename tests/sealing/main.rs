@@ -20,6 +20,7 @@ mod erasing;
 mod failing;
 #[path = "../process/inject.rs"]
 mod inject;
+mod moved;
 mod names;
 mod office;
 mod planted;

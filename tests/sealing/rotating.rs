@@ -6,7 +6,7 @@ use casetrail::wire::v1::PersonalClass as Class;
 use super::office::{Office, subject, text};
 use super::support::server::{casetrail, content};
 
-fn rotate(office: &Office, arguments: &[&str]) -> std::process::Output {
+pub fn rotate(office: &Office, arguments: &[&str]) -> std::process::Output {
     let mut command = casetrail(&["keys", "rotate", "--keys"]);
     command.arg(office.keys()).args(arguments);
     command.output().unwrap()
