@@ -1,5 +1,7 @@
 //! Personal data by roles: who may open what of whom, and who is told of it.
 
+use std::time::Duration;
+
 use casetrail::domain::TwoPersons;
 use casetrail::ledger::Clock;
 use casetrail::wire::moment::Moment;
@@ -433,6 +435,10 @@ async fn each_organisation_is_told_whose_time_is_over_on_the_day_on_which_it_is(
         for (_, supervisor, _, after_ten, _) in &offices {
             assert_eq!(due(supervisor).await, (after_ten.clone(), 0), "{days}");
         }
+    }
+    // Each waits for the ones before it, and not for those who went away.
+    for _ in 0..20 {
+        let _ = tokio::time::timeout(Duration::ZERO, due(&offices[0].1)).await;
     }
     // What one organisation requests is none of the other one's.
     let (worker, supervisor, case_id, after_ten, _) = &offices[0];
