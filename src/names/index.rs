@@ -405,10 +405,8 @@ mod tests {
     #[test]
     fn an_exact_match_is_one_whole_name_of_the_subjects_own() {
         let mut index = index(&[name(&[("Ivan", ""), ("Petrov", "")])]);
-        let of_kin = PersonalValue {
-            field: "next_of_kin".to_owned(),
-            ..name(&[("Olga", ""), ("Orlova", "")])
-        };
+        let mut of_kin = name(&[("Olga", ""), ("Orlova", "")]);
+        "next_of_kin".clone_into(&mut of_kin.field);
         let alias = name(&[("Pavel", ""), ("Orlov", "")]);
         let born = value(BIRTH_DATE, Value::Text("1991".to_owned()));
         for value in [of_kin, alias, born] {
