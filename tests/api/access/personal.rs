@@ -449,7 +449,7 @@ async fn each_organisation_is_told_whose_time_is_over_on_the_day_on_which_it_is(
     for (place, (_, supervisor, _, after_ten, ill)) in offices.iter().enumerate() {
         let requested = 1 - place;
         // Those who are due longest come first.
-        let expected = [&after_ten[requested..], &[ill.clone()]].concat();
+        let expected = [&after_ten[requested..], std::slice::from_ref(ill)].concat();
         assert_eq!(due(supervisor).await, (expected, requested as u64));
     }
     world.end().await;
