@@ -57,7 +57,7 @@ Examples:
   casetrail serve --data ./data --accounts
   casetrail serve --data ./data --listen 0.0.0.0:7611 --accounts --tls-certificate server.pem --tls-key server.key
   casetrail serve --data /var/lib/casetrail --keys /srv/keys --master-key file:/run/keys/master
-  casetrail serve --data ./data --retention detention=3650 --retention return:health=365")]
+  casetrail serve --data ./data --retention detention=3650 --retention detention:health=5475")]
 pub(super) struct ServeArguments {
     /// Folder of the data; created where it does not exist. One server a folder
     #[arg(long, value_name = "DIR")]
@@ -127,11 +127,17 @@ struct KeyArguments {
     /// Go on where the log holds values whose keys are lost
     #[arg(long)]
     accept_missing_keys: bool,
+    /// Go on where disclosures that were recorded are missing or damaged; the file as it is is kept
+    /// aside
+    #[arg(long)]
+    accept_missing_disclosures: bool,
     /// How many days a request for an erasure waits before it may be executed
     #[arg(long, value_name = "DAYS", default_value_t = ErasurePolicy::default().holding_days, value_parser = days())]
     erasure_holding: u32,
     /// How long personal data is kept after a case ended or was closed, as KIND=DAYS or
-    /// KIND:CLASS=DAYS, for example detention=3650; what no rule names is kept
+    /// KIND:CLASS=DAYS, for example detention=3650; what no rule names is kept. A person's data is
+    /// erased whole, once the last rule allows it: a rule for a class can make it wait longer, and a
+    /// shorter one erases nothing earlier
     #[arg(long, value_name = "RULE")]
     retention: Vec<RetentionRule>,
 }
@@ -152,6 +158,7 @@ impl KeyArguments {
             master_key,
             disclosures: data.join(DISCLOSURES_FILE),
             accept_missing_keys: self.accept_missing_keys,
+            accept_missing_disclosures: self.accept_missing_disclosures,
             erasure: ErasurePolicy {
                 holding_days: self.erasure_holding,
                 second_person,

@@ -67,6 +67,11 @@ fn facts(status: &GetServerStatusResponse) -> Vec<(&'static str, String)> {
             format!("no personal values of them are taken: {cause}"),
         ));
     }
+    if status.keys_to_destroy > 0 {
+        let subjects = status.keys_to_destroy;
+        let owed = format!("of {subjects} erased subjects: the key store can't be written");
+        facts.push(("keys to destroy", owed));
+    }
     if !status.digest.is_empty() {
         facts.push(("digest", names::hex(&status.digest)));
     }

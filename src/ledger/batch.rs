@@ -12,6 +12,7 @@ use super::erasure::{self, ErasurePolicy};
 use super::error::SubmitError;
 use crate::domain::{Arrival, Authority, Before, CaseState, Rejection, Together};
 use crate::log::COMMIT_BYTES_MAX;
+use crate::seal::{Keyring, SealError};
 use crate::view::{Committed, Views};
 use crate::wire::block::BlockBuilder;
 use crate::wire::event_type;
@@ -19,7 +20,9 @@ use crate::wire::limits::{
     RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX, SUBMISSION_PERSONAL_VALUES_MAX,
 };
 use crate::wire::moment::Moment;
-use crate::wire::v1::{CaseChangeResult, EventType, Record, SubmitEventsResponse, event::Payload};
+use crate::wire::v1::{
+    CaseChangeResult, EventType, Record, SealedPersonal, SubmitEventsResponse, event::Payload,
+};
 use crate::wire::validate::{Change, Expected, Submission, ValidEvent};
 
 /// The most bytes that the service adds to an event in its record: ids, the two standings, the
@@ -45,6 +48,8 @@ const FULL_SUBMISSIONS: usize = 1_024;
 pub(super) struct Ground<'a> {
     pub(super) views: &'a Views,
     pub(super) under_way: Option<&'a UnderWay>,
+    /// The keys, which know whose data was erased by what is durable.
+    pub(super) keyring: Option<&'a Keyring>,
 }
 
 /// A commit on its way to the disk: the next batch is judged as if it were there already, and fails
@@ -53,6 +58,8 @@ pub(super) struct Ground<'a> {
 pub(super) struct UnderWay {
     pub(super) committed: Committed,
     cases: Cases,
+    /// Subjects whose data it erases.
+    pub(super) erased: Vec<Uuid>,
 }
 
 /// The cases that a batch names, also those that only a refused submission does.
@@ -88,10 +95,19 @@ pub(super) enum Verdict {
 pub(super) struct Known {
     pub(super) first_position: u64,
     pub(super) request_id: Uuid,
-    /// SHA-256 of what was submitted now, which tells whether it is the same.
-    pub(super) digest: [u8; 32],
+    /// What was submitted now, to tell whether it is the same.
+    pub(super) content: Content,
     /// The organisation for which alone it may have been recorded; none where any may.
     pub(super) organisation: Option<String>,
+}
+
+/// By what a submission is compared with the one that is recorded under its request_id.
+pub(super) enum Content {
+    /// SHA-256 of all of it.
+    Digest([u8; 32]),
+    /// Its events, by case and event_id: its personal values can't be sealed, without which nobody can
+    /// tell whether they are the same.
+    Events(Vec<(Uuid, Uuid)>),
 }
 
 /// What a batch comes to.
@@ -99,8 +115,6 @@ pub(super) struct Finished {
     pub(super) first_position: u64,
     pub(super) builder: BlockBuilder,
     pub(super) under_way: UnderWay,
-    /// Subjects whose data it erases.
-    pub(super) erased: Vec<Uuid>,
 }
 
 /// What of a submission was judged so far, so that it can be taken back.
@@ -111,8 +125,24 @@ struct Staged {
     records: Vec<Record>,
     results: Vec<CaseChangeResult>,
     event_ids: Vec<Uuid>,
+    /// Subjects whose data it erases.
+    erased: Vec<Uuid>,
     /// The cases that it merges.
     merges: Vec<Merge>,
+}
+
+impl Content {
+    fn of(submission: &Submission, is_sealed: bool) -> Self {
+        if is_sealed {
+            return Self::Digest(submission.digest);
+        }
+        let changes = submission.changes.iter();
+        let events = changes.flat_map(|change| {
+            let events = change.events.iter();
+            events.map(|event| (change.case_id, event.event_id()))
+        });
+        Self::Events(events.collect())
+    }
 }
 
 impl<'a> Ground<'a> {
@@ -142,6 +172,13 @@ impl<'a> Ground<'a> {
         self.under_way
             .is_some_and(|under_way| under_way.committed.event_ids.contains(&event_id))
             || self.views.has_event(event_id)
+    }
+
+    /// Whether a subject's data is erased by what is durable, or by the commit under way.
+    fn is_erased(&self, subject: Uuid) -> bool {
+        self.under_way
+            .is_some_and(|under_way| under_way.erased.contains(&subject))
+            || self.keyring.is_some_and(|keys| keys.is_erased(subject))
     }
 
     fn request(&self, request_id: Uuid) -> Option<u64> {
@@ -207,11 +244,13 @@ impl Batch {
         self.erased.len()
     }
 
-    /// Judges a submission, and takes it into the batch if all of it is allowed.
+    /// Judges a submission, and takes it into the batch if all of it is allowed. One whose personal
+    /// values can't be sealed is refused, unless it is recorded already.
     pub(super) fn judge(
         &mut self,
         ground: Ground<'_>,
         submission: Submission,
+        unsealed: Option<SealError>,
         recorder: &Recorder,
     ) -> Verdict {
         self.submissions += 1;
@@ -221,9 +260,12 @@ impl Batch {
             return Verdict::Known(Known {
                 first_position,
                 request_id,
-                digest: submission.digest,
+                content: Content::of(&submission, unsealed.is_none()),
                 organisation: recorder.authority.sight.organisation().map(str::to_owned),
             });
+        }
+        if let Some(error) = unsealed {
+            return Verdict::Refused(error.into());
         }
         let mut staged = Staged::default();
         let judged = self.stage(ground, submission, recorder, &mut staged);
@@ -239,11 +281,7 @@ impl Batch {
         self.request_ids
             .insert(request_id, first_position.copied().unwrap_or_default());
         self.event_ids.extend(staged.event_ids);
-        let events = staged
-            .records
-            .iter()
-            .filter_map(|record| record.event.as_ref());
-        self.erased.extend(events.filter_map(erasure::subject_of));
+        self.erased.extend(staged.erased);
         Verdict::Recorded(SubmitEventsResponse {
             request_id: request_id.to_string(),
             replayed: false,
@@ -276,8 +314,8 @@ impl Batch {
                     request_ids: self.request_ids,
                 },
                 cases: self.cases,
+                erased: self.erased,
             },
-            erased: self.erased,
         }
     }
 
@@ -370,6 +408,7 @@ impl Batch {
                 event_id,
             });
         }
+        self.check_not_erased(ground, event.sealed(), staged)?;
         completion::complete(&mut event, recorder, self.recorded_at.day(), self.erasure);
         let position =
             self.first_position + self.builder.record_count() + staged.records.len() as u64;
@@ -419,6 +458,7 @@ impl Batch {
             result.positions.push(position);
         }
         staged.event_ids.push(event_id);
+        staged.erased.extend(erasure::subject_of(&event));
         staged.records.push(Record {
             case_id: case.case_id().to_string(),
             case_version: version,
@@ -432,6 +472,28 @@ impl Batch {
             sealed,
             ..Default::default()
         });
+        Ok(())
+    }
+
+    /// Whether nobody of whom there are sealed values was erased since they were sealed, so that
+    /// nothing is recorded behind an erasure that nobody could ever read.
+    fn check_not_erased(
+        &self,
+        ground: Ground<'_>,
+        sealed: &[SealedPersonal],
+        staged: &Staged,
+    ) -> Result<(), SubmitError> {
+        let subjects = sealed
+            .iter()
+            .filter_map(|sealed| Uuid::try_parse(&sealed.subject_id).ok());
+        for subject in subjects {
+            let is_erased = self.erased.contains(&subject)
+                || staged.erased.contains(&subject)
+                || ground.is_erased(subject);
+            if is_erased {
+                return Err(SealError::Erased { subject }.into());
+            }
+        }
         Ok(())
     }
 

@@ -45,15 +45,15 @@ impl<'a> Channel<'a> {
     /// order in which they were put in. The answer has the same `index`.
     ///
     /// # Errors
-    /// Writing has ended, or its personal values can't be sealed; there is no further answer then.
+    /// Writing has ended, or the server has no keys; there is no further answer then.
     pub async fn put(&self, index: u64, mut submission: Submission) -> Result<(), SubmitError> {
-        let new_keys = self.ledger.seal(&mut submission).await?;
+        let sealing = self.ledger.seal(&mut submission).await?;
         let place = self.ledger.place(&submission).await?;
         let reply = Reply(Some(Recipient::Channel {
             inbox: Arc::clone(&self.inbox),
             index,
         }));
-        place.take(submission, new_keys, Arc::clone(&self.recorder), reply);
+        place.take(submission, sealing, Arc::clone(&self.recorder), reply);
         Ok(())
     }
 

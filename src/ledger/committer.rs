@@ -2,7 +2,6 @@
 //! and only then answers those who wait for it.
 
 use tokio::sync::OwnedSemaphorePermit;
-use uuid::Uuid;
 
 use super::Shared;
 use super::batch::Verdict;
@@ -24,7 +23,6 @@ fn commit(shared: &Shared, desk: &Desk, taken: Taken) {
         first_position: durable_before,
         blocks,
         under_way,
-        erased,
         pending,
     } = taken;
     let appended = match blocks.is_empty() {
@@ -32,7 +30,7 @@ fn commit(shared: &Shared, desk: &Desk, taken: Taken) {
         false => shared.log.append(durable_before, &blocks).map(|head| {
             // Before anybody is told of it, and before the key store's mark can come to lie behind it.
             shared.persons.iter().for_each(|it| it.recorded(&pending));
-            let destroyed = destroy_keys(shared, &erased);
+            let destroyed = shared.destroy_keys(&under_way.erased);
             shared.views_mut().install(&under_way.committed);
             shared.head.send_replace(head);
             destroyed
@@ -69,17 +67,6 @@ fn commit(shared: &Shared, desk: &Desk, taken: Taken) {
             // What rested on it was not written, whatever became of the commit itself.
             answer(resting_on_it, failed(not_tried));
         }
-    }
-}
-
-/// Destroys the keys of the subjects whose erasure is durable.
-fn destroy_keys(shared: &Shared, erased: &[Uuid]) -> Result<(), String> {
-    match &shared.persons {
-        Some(persons) if !erased.is_empty() => {
-            let destroyed = persons.keyring.erase(erased);
-            destroyed.map_err(|error| error.to_string())
-        }
-        _ => Ok(()),
     }
 }
 

@@ -2,106 +2,115 @@
 //! values, and what for. It holds no personal value.
 //!
 //! A file of its own, since a disclosure changes no case: a line of text that names the format, then
-//! frames of a length (4 bytes, big-endian), a CRC-32 of length and content (4 bytes), and an encoded
-//! `casetrail.v1.Disclosure`.
+//! one frame behind the other (`frames`). Beside it, a small mark says how many disclosures were once
+//! durable in it, as a lower bound.
 //!
-//! Invariants: a disclosure is durable before anything of it is sent. The file is only appended to;
-//! what a crash tore off its end was never told, and is kept aside. A write that fails ends disclosing.
+//! Invariants: a disclosure is durable before anything of it is sent. No number is given twice, and
+//! none that was told is lost without a word: what a crash tore off the end was never told and is kept
+//! aside; whatever else is missing or damaged refuses the start. A sync that fails ends disclosing.
+
+mod frames;
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use prost::Message;
 use uuid::Uuid;
 
+use crate::log::HighWaterMark;
 use crate::wire::v1::Disclosure;
 
-const FORMAT: &[u8] = b"casetrail disclosures 1\n";
-const FRAME_BYTES: usize = 8;
-/// A frame is no longer: it names at most what one page discloses.
-const CONTENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+const FORMAT: &[u8] = b"casetrail disclosures 2\n";
 /// How many bytes behind the last whole frame a crash can have torn: appends that were not synced.
 const TORN_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// A page of a list looks through no more bytes of the file: where there is more, the next one goes on.
+const LISTED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// The open record of disclosures.
 pub(super) struct Disclosures {
     file: File,
     end: Mutex<End>,
-    /// Up to where the file is durable. Held during a sync, so that those who wait for one share it.
-    synced: Mutex<u64>,
+    /// Held during a sync, so that those who wait for one share it.
+    syncing: Mutex<()>,
+    mark: HighWaterMark,
+    /// What the mark says.
+    marked: AtomicU64,
 }
 
+#[derive(Clone, Copy)]
 struct End {
     at: u64,
     next_number: u64,
+    /// Up to where the file is durable.
+    durable: u64,
+    /// The first number that is not durable.
+    durable_number: u64,
     broken: bool,
 }
 
 impl Disclosures {
-    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path);
-        let file = opened?;
-        let length = file.metadata()?.len();
-        // Before anything is recorded, a power cut can leave the first line in any state.
-        let is_new = length <= FORMAT.len() as u64;
-        if is_new {
-            file.write_all_at(FORMAT, 0)?;
-        } else {
-            let mut format = vec![0; FORMAT.len()];
-            file.read_exact_at(&mut format, 0)?;
-            if format != FORMAT {
-                let what = format!("{} is no record of disclosures", path.display());
-                return Err(io::Error::other(what));
+    /// Opens the record, or begins one. `accept_missing` says that what is missing or damaged in it may
+    /// be lost; what can be read is then kept, the file as it was is put aside, and no number is given
+    /// again as far as it is known.
+    pub(super) fn open(path: &Path, accept_missing: bool) -> io::Result<Self> {
+        let mark = HighWaterMark::at(path.with_extension("mark"));
+        let marked = mark.read().map_err(io::Error::other)?;
+        let mut file = open_file(path)?;
+        let mut found = Found::in_file(&file, path)?;
+        if found.is_damaged || found.next_number < marked {
+            let fault = found.fault(path, marked);
+            if !accept_missing {
+                return Err(io::Error::other(format!(
+                    "{fault}: put a whole copy of the file back, or, if there is none, start once with \
+                     --accept-missing-disclosures, which keeps the file as it is aside and goes on with \
+                     what can be read"
+                )));
             }
+            tracing::warn!(%fault, "disclosures are lost, as was accepted");
         }
-        let mut end = End {
-            at: FORMAT.len() as u64,
-            next_number: 0,
-            broken: false,
-        };
-        while let Some((disclosure, next)) = read(&file, end.at)? {
-            end.next_number = disclosure.number.saturating_add(1);
-            end.at = next;
-        }
-        if length > end.at {
-            cut(&path, &file, end.at, length)?;
+        if found.is_damaged {
+            lift(path, &file, found.end)?;
+            file = open_file(path)?;
+            found = Found::in_file(&file, path)?;
+        } else if found.length > found.end {
+            cut(path, &file, &found)?;
         }
         file.sync_all()?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
+        sync_folder_of(path)?;
+        let next_number = found.next_number.max(marked);
         Ok(Self {
-            synced: Mutex::new(end.at),
             file,
-            end: Mutex::new(end),
+            end: Mutex::new(End {
+                at: found.end,
+                next_number,
+                durable: found.end,
+                durable_number: next_number,
+                broken: false,
+            }),
+            syncing: Mutex::new(()),
+            mark,
+            marked: AtomicU64::new(marked),
         })
     }
 
     /// Records a disclosure under the next number, which it returns, durably. Blocks.
+    ///
+    /// # Errors
+    /// It can't be written, and the next one may be; or it can't be synced, which ends disclosing.
     pub(super) fn record(&self, mut disclosure: Disclosure) -> io::Result<u64> {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = self.end();
         if end.broken {
-            return Err(io::Error::other("an earlier write failed"));
+            return Err(io::Error::other("an earlier sync failed"));
         }
         let number = end.next_number;
         disclosure.number = number;
-        let content = disclosure.encode_to_vec();
-        let length = u32::try_from(content.len()).map_err(io::Error::other)?;
-        let mut frame = Vec::with_capacity(FRAME_BYTES + content.len());
-        frame.extend_from_slice(&length.to_be_bytes());
-        frame.extend_from_slice(&checksum(length, &content).to_be_bytes());
-        frame.extend_from_slice(&content);
+        let frame = frames::encode(&disclosure, end.durable)?;
         if let Err(error) = self.file.write_all_at(&frame, end.at) {
-            end.broken = true;
+            // What was written of it is behind the end, and goes.
+            end.broken = self.file.set_len(end.at).is_err();
             return Err(error);
         }
         end.at = end.at.saturating_add(frame.len() as u64);
@@ -112,24 +121,42 @@ impl Disclosures {
         Ok(number)
     }
 
+    /// Makes the mark say how many disclosures are durable by now. Blocks.
+    ///
+    /// # Errors
+    /// The mark can't be written; the old one stays.
+    pub(super) fn record_mark(&self) -> io::Result<()> {
+        let durable = self.end().durable_number;
+        if durable > self.marked.load(Ordering::Relaxed) {
+            self.mark.record(durable).map_err(io::Error::other)?;
+            self.marked.store(durable, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     /// Disclosures from a place in the file on, at most so many, of one subject or of all, and the place
-    /// to go on from where there may be more. Blocks.
+    /// to go on from where there may be more. It looks through a bounded part of the file. Blocks.
+    ///
+    /// # Errors
+    /// They can't be read.
     pub(super) fn list(
         &self,
         from: u64,
         subject: Option<Uuid>,
         count: usize,
     ) -> io::Result<(Vec<Disclosure>, Option<u64>)> {
-        let until = *self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = self.end().durable;
         let subject = subject.map(|subject| subject.to_string());
-        let mut at = from.max(FORMAT.len() as u64);
+        let begin = from.max(FORMAT.len() as u64);
+        let mut at = begin;
         let mut listed = Vec::new();
         while at < until {
-            if listed.len() >= count {
+            if listed.len() >= count || at.saturating_sub(begin) >= LISTED_BYTES_MAX {
                 return Ok((listed, Some(at)));
             }
             let damaged = || io::Error::other("the record of disclosures is damaged");
-            let (mut disclosure, next) = read(&self.file, at)?.ok_or_else(damaged)?;
+            let frame = frames::read(&self.file, at)?.ok_or_else(damaged)?;
+            let mut disclosure = frame.disclosure;
             if let Some(subject) = &subject {
                 disclosure
                     .values
@@ -140,96 +167,158 @@ impl Disclosures {
             if of_nobody || !disclosure.values.is_empty() {
                 listed.push(disclosure);
             }
-            at = next;
+            at = frame.next;
         }
         Ok((listed, None))
     }
 
     fn sync_to(&self, own_end: u64) -> io::Result<()> {
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        if *synced >= own_end {
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = *self.end();
+        if written.durable >= own_end {
             return Ok(());
         }
-        let written = {
-            let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-            if end.broken {
-                return Err(io::Error::other("an earlier write failed"));
-            }
-            end.at
-        };
-        match self.file.sync_data() {
-            Ok(()) => {
-                *synced = written;
-                Ok(())
-            }
-            Err(error) => {
-                self.end
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .broken = true;
-                Err(error)
-            }
+        if written.broken {
+            return Err(io::Error::other("an earlier sync failed"));
         }
+        let synced = self.file.sync_data();
+        let mut end = self.end();
+        match &synced {
+            Ok(()) => (end.durable, end.durable_number) = (written.at, written.next_number),
+            Err(_) => end.broken = true,
+        }
+        synced
+    }
+
+    fn end(&self) -> MutexGuard<'_, End> {
+        // Nothing panics while it is held.
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The disclosure at a place, and where the next one begins; none where there is no whole one.
-fn read(file: &File, at: u64) -> io::Result<Option<(Disclosure, u64)>> {
-    let mut head = [0; FRAME_BYTES];
-    if !read_whole(file, &mut head, at)? {
-        return Ok(None);
-    }
-    let [a, b, c, d, e, f, g, h] = head;
-    let length = u32::from_be_bytes([a, b, c, d]);
-    let content_length = usize::try_from(length).unwrap_or(usize::MAX);
-    if content_length > CONTENT_BYTES_MAX {
-        return Ok(None);
-    }
-    let mut content = vec![0; content_length];
-    let at = at.saturating_add(FRAME_BYTES as u64);
-    let is_whole = read_whole(file, &mut content, at)?
-        && checksum(length, &content) == u32::from_be_bytes([e, f, g, h]);
-    if !is_whole {
-        return Ok(None);
-    }
-    let disclosure = Disclosure::decode(content.as_slice()).map_err(io::Error::other)?;
-    Ok(Some((disclosure, at.saturating_add(u64::from(length)))))
+/// What is in the file.
+struct Found {
+    length: u64,
+    /// Behind the whole frames from the beginning on.
+    end: u64,
+    next_number: u64,
+    /// Whether what is behind the end is no crash's work.
+    is_damaged: bool,
 }
 
-/// False where the file ends before.
-fn read_whole(file: &File, buffer: &mut [u8], at: u64) -> io::Result<bool> {
-    match file.read_exact_at(buffer, at) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
+impl Found {
+    fn in_file(file: &File, path: &Path) -> io::Result<Self> {
+        let mut length = file.metadata()?.len();
+        // Before anything is recorded, a power cut can leave the first line in any state.
+        if length <= FORMAT.len() as u64 {
+            file.write_all_at(FORMAT, 0)?;
+            length = FORMAT.len() as u64;
+        }
+        let mut format = [0; FORMAT.len()];
+        file.read_exact_at(&mut format, 0)?;
+        if format != FORMAT {
+            let what = format!(
+                "{} is no record of disclosures of this version of casetrail",
+                path.display()
+            );
+            return Err(io::Error::other(what));
+        }
+        let mut found = Self {
+            length,
+            end: FORMAT.len() as u64,
+            next_number: 0,
+            is_damaged: false,
+        };
+        while let Some(frame) = frames::read(file, found.end)? {
+            found.next_number = frame.disclosure.number.saturating_add(1);
+            found.end = frame.next;
+        }
+        found.is_damaged = length.saturating_sub(found.end) > TORN_BYTES_MAX;
+        let mut behind = found.end;
+        while !found.is_damaged
+            && behind < length
+            && let Some(frame) = frames::find(file, behind)?
+        {
+            found.is_damaged = frame.durable > found.end;
+            behind = frame.next;
+        }
+        Ok(found)
     }
+
+    fn fault(&self, path: &Path, marked: u64) -> String {
+        let file = path.display();
+        if self.is_damaged || self.length > self.end {
+            return format!("{file} is damaged at byte {}", self.end);
+        }
+        format!(
+            "{file} holds disclosures up to number {} alone, and those before number {marked} were once \
+             recorded",
+            self.next_number
+        )
+    }
+}
+
+/// Makes a file of what can be read of a damaged one, in its place, and puts that one aside.
+fn lift(path: &Path, file: &File, first_damage: u64) -> io::Result<()> {
+    let new = path.with_extension("lifted");
+    let mut lifted = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    lifted.write_all(FORMAT)?;
+    let mut at = FORMAT.len() as u64;
+    let mut written = at;
+    while let Some(frame) = frames::find(file, at)? {
+        let bytes = frames::encode(&frame.disclosure, written)?;
+        lifted.write_all(&bytes)?;
+        written = written.saturating_add(bytes.len() as u64);
+        at = frame.next;
+    }
+    lifted.sync_all()?;
+    let aside = path.with_extension(format!("damaged-at-{first_damage}"));
+    match fs::hard_link(path, &aside) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => sync_folder_of(path)?,
+    }
+    fs::rename(&new, path)
 }
 
 /// Puts aside what a crash left behind the last whole frame, and cuts it off.
-fn cut(path: &Path, file: &File, end: u64, length: u64) -> io::Result<()> {
-    let torn = length.saturating_sub(end);
-    if torn > TORN_BYTES_MAX {
-        return Err(io::Error::other(format!(
-            "{} is damaged at byte {end}: {torn} bytes behind it can't be read; keep a copy, and cut it \
-             there to go on without them",
-            path.display()
-        )));
-    }
+fn cut(path: &Path, file: &File, found: &Found) -> io::Result<()> {
+    let torn = found.length.saturating_sub(found.end);
     let mut bytes = vec![0; usize::try_from(torn).unwrap_or_default()];
-    file.read_exact_at(&mut bytes, end)?;
-    let aside = path.with_extension(format!("torn-at-{end}"));
-    fs::write(&aside, &bytes)?;
-    File::open(&aside)?.sync_all()?;
+    file.read_exact_at(&mut bytes, found.end)?;
+    let aside = path.with_extension(format!("torn-at-{}", found.end));
+    let mut kept = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&aside)?;
+    kept.write_all(&bytes)?;
+    kept.sync_all()?;
     tracing::warn!(
         bytes = torn,
         "the record of disclosures ended in a torn entry, which is put aside"
     );
-    file.set_len(end)
+    file.set_len(found.end)
 }
 
-fn checksum(length: u32, content: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&length.to_be_bytes());
-    hasher.update(content);
-    hasher.finalize()
+fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }

@@ -105,8 +105,8 @@ pub enum SubmitError {
     NoKeys,
     /// Its personal values can't be sealed.
     Unsealed(SealError),
-    /// The erasure is recorded, but the key store can't be written. The keys are out of use, and the
-    /// next start destroys them.
+    /// The erasure is recorded, but the key store can't be written. The keys are out of use; destroying
+    /// them is tried again every few seconds, when the submission is sent again, and at the next start.
     KeysNotDestroyed {
         /// Why.
         cause: String,
@@ -216,8 +216,8 @@ impl fmt::Display for SubmitError {
             Self::Unsealed(error) => write!(f, "{error}: nothing was recorded"),
             Self::KeysNotDestroyed { cause } => write!(
                 f,
-                "the erasure is recorded and the keys are out of use, but they can't be destroyed \
-                 ({cause}): that is done as soon as it can be, by the next start at the latest"
+                "the erasure is recorded and the keys are out of use, but they can't be destroyed yet \
+                 ({cause}): the server goes on trying, and tells in its status how many it has to destroy"
             ),
         }
     }

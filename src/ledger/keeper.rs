@@ -1,5 +1,6 @@
-//! The keeper: one thread that now and then records the high-water mark of the log, repeats in the key
-//! store whose the keys are, and writes a snapshot of the views. Neither holds up the writer.
+//! The keeper: one thread that now and then records the high-water marks of the log and of the record
+//! of disclosures, repeats in the key store whose the keys are, tries again to destroy keys that are
+//! owed, and writes a snapshot of the views. None of it holds up the writer.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -22,6 +23,10 @@ pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
     let mut marked = shared.log.head();
     let mut keys_at = marked;
     while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        if let Some(keyring) = shared.keyring() {
+            shared.owed.settle(keyring);
+        }
+        record_disclosures(shared);
         let head = shared.log.head();
         if head != keys_at && record_keys(shared) {
             keys_at = head;
@@ -42,22 +47,33 @@ pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
 
 /// Repeats in the key store what the records so far say of keys. False where that is to be tried again.
 pub(super) fn record_keys(shared: &Shared) -> bool {
-    let Some(persons) = &shared.persons else {
+    let Some(keyring) = shared.keyring() else {
         return true;
     };
-    // The keyring is told of what is recorded before the views are, so that it knows of all before this.
+    // The keyring is told of what is recorded before the views are, so that it knows of all before this;
+    // and what it erases was destroyed, or is owed.
     let position = shared.views().position();
+    if !shared.owed.settle(keyring) {
+        // The mark stays before it, so that a restart destroys what is owed.
+        return false;
+    }
     let recorded = match keys::mark(shared.log.as_ref(), position) {
-        Ok(mark) => persons
-            .keyring
-            .record(mark)
-            .map_err(|error| error.to_string()),
+        Ok(mark) => keyring.record(mark).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = &recorded {
         tracing::warn!(%error, "the key store was not told how far the log has come");
     }
     recorded.is_ok()
+}
+
+/// Records how many disclosures are durable by now.
+pub(super) fn record_disclosures(shared: &Shared) {
+    if let Some(persons) = &shared.persons
+        && let Err(error) = persons.disclosures.record_mark()
+    {
+        tracing::warn!(%error, "the mark of the record of disclosures was not written");
+    }
 }
 
 /// Writes a snapshot, if there is anything new to write.

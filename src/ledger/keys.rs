@@ -38,6 +38,8 @@ pub struct Persons {
     pub disclosures: PathBuf,
     /// Whether the log may hold values whose keys the store never had, which can then not be read.
     pub accept_missing_keys: bool,
+    /// Whether disclosures may be lost that the file does not have, or has damaged.
+    pub accept_missing_disclosures: bool,
     /// What has to come between a request for an erasure and its execution.
     pub erasure: ErasurePolicy,
 }
@@ -57,6 +59,7 @@ impl Persons {
             master_key,
             disclosures,
             accept_missing_keys,
+            accept_missing_disclosures,
             erasure: _,
         } = self;
         let refuse = |missing: Missing| match missing.total() {
@@ -83,9 +86,10 @@ impl Persons {
         }
         store.set_mark(mark(log, log.head())?)?;
         tracing::info!(subjects = store.subjects(), "the keys are ready");
+        let disclosures = Disclosures::open(&disclosures, accept_missing_disclosures);
         Ok(OpenPersons {
             keyring: Keyring::start(store)?,
-            disclosures: Disclosures::open(disclosures).map_err(OpenError::Disclosures)?,
+            disclosures: disclosures.map_err(OpenError::Disclosures)?,
         })
     }
 }

@@ -42,7 +42,7 @@ use uuid::Uuid;
 
 use crate::domain::Authority;
 use crate::log::Log;
-use crate::seal::{Keyring, NewKeys};
+use crate::seal::Keyring;
 use crate::view::{SnapshotFile, Views};
 use crate::wire::edtf::Day;
 use crate::wire::limits::{QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX};
@@ -55,11 +55,12 @@ use channel::Reply;
 pub use channel::{Answer, Channel};
 pub use clock::{Clock, today};
 pub use erasure::ErasurePolicy;
+use erasure::Owed;
 pub use error::{OpenError, RebuildError, SubmitError};
 use keys::OpenPersons;
 pub use keys::Persons;
 pub use rebuild::Rebuilt;
-use writer::{Desk, Job, Work};
+use writer::{Desk, Job, Sealing, Work};
 
 /// The unit in which the bytes of the queue are counted.
 const QUEUE_UNIT_BYTES: usize = 1024;
@@ -104,6 +105,7 @@ struct Shared {
     /// Keys and disclosures; none where the ledger takes no personal values and opens none.
     persons: Option<OpenPersons>,
     erasure: ErasurePolicy,
+    owed: Owed,
     /// True once the ledger stops: a rebuild that is under way is given up.
     stopping: AtomicBool,
 }
@@ -149,6 +151,7 @@ impl Ledger {
             snapshot_position: AtomicU64::new(recovered.snapshot_position),
             persons,
             erasure,
+            owed: Owed::default(),
             stopping: AtomicBool::new(false),
         });
         let (queue, work) = mpsc::channel(QUEUE_SUBMISSIONS_MAX);
@@ -194,14 +197,14 @@ impl Ledger {
         recorder: Recorder,
     ) -> Result<SubmitEventsResponse, SubmitError> {
         let queue = self.queue()?;
-        let new_keys = self.seal(&mut submission).await?;
+        let sealing = self.seal(&mut submission).await?;
         let room = Arc::clone(&self.queue_bytes)
             .try_acquire_many_owned(units_of(&submission))
             .map_err(|_| SubmitError::QueueFull)?;
         let (reply, verdict) = oneshot::channel();
         let work = Work::Submission(Job {
             submission,
-            new_keys,
+            sealing,
             recorder: Arc::new(recorder),
             reply: Reply::to_call(reply),
             room,
@@ -236,7 +239,7 @@ impl Ledger {
 
     /// The keys of subjects; none where the ledger runs without.
     pub fn keyring(&self) -> Option<&Keyring> {
-        self.shared.persons.as_ref().map(|persons| &persons.keyring)
+        self.shared.keyring()
     }
 
     /// Records a disclosure, durably, and returns its number. Only then may it be sent. Blocks.
@@ -266,15 +269,33 @@ impl Ledger {
         persons.ok_or_else(|| io::Error::other("the server runs without keys"))
     }
 
-    /// Seals the personal values of a submission, on the task of who submits it.
-    async fn seal(&self, submission: &mut Submission) -> Result<NewKeys, SubmitError> {
+    /// Seals the personal values of a submission, on the task of who submits it. Where they can't be
+    /// sealed the writer refuses it for that, unless it is recorded already.
+    async fn seal(&self, submission: &mut Submission) -> Result<Sealing, SubmitError> {
         match self.keyring() {
-            Some(keyring) if submission.holds_personal() => Ok(keyring.seal(submission).await?),
+            Some(keyring) if submission.holds_personal() => {
+                Ok(match keyring.seal(submission).await {
+                    Ok(new_keys) => Sealing {
+                        new_keys,
+                        unsealed: None,
+                    },
+                    Err(error) => Sealing {
+                        unsealed: Some(error),
+                        ..Sealing::default()
+                    },
+                })
+            }
             None if submission.holds_personal() || erasure::is_in(submission) => {
                 Err(SubmitError::NoKeys)
             }
-            _ => Ok(NewKeys::default()),
+            _ => Ok(Sealing::default()),
         }
+    }
+
+    /// Number of subjects whose erasure is recorded and whose keys are still in the key store, out of
+    /// use, since it can't be written. That is tried again every few seconds.
+    pub fn keys_to_destroy(&self) -> usize {
+        self.shared.owed.count()
     }
 
     /// Why writing has ended, if it has.
@@ -335,6 +356,7 @@ impl Ledger {
         }
         keeper::write_snapshot(&self.shared);
         keeper::record_keys(&self.shared);
+        keeper::record_disclosures(&self.shared);
         if let Some(keyring) = self.keyring() {
             keyring.close();
         }
@@ -381,12 +403,18 @@ impl Ledger {
         let stopped = self.writing_ended();
         let stored = tokio::task::spawn_blocking(move || {
             let stored = stored::answer(shared.log.as_ref(), &known)?;
-            stored.ok_or_else(|| {
+            let stored = stored.ok_or_else(|| {
                 // The views took it for another submission. From now on they don't, so that it is
                 // judged when it is sent again, as a client then does.
                 shared.views_mut().note_unrecorded(known.request_id);
                 SubmitError::RequestIdConfused
-            })
+            })?;
+            // An erasure is not done before the keys are destroyed, however often it is sent.
+            if shared.owed.includes_any(&stored.erased) {
+                let destroyed = shared.destroy_keys(&stored.erased);
+                destroyed.map_err(|cause| SubmitError::KeysNotDestroyed { cause })?;
+            }
+            Ok(stored.answer)
         });
         async move { stored.await.unwrap_or(Err(stopped)) }
     }
@@ -406,16 +434,10 @@ struct Place {
 }
 
 impl Place {
-    fn take(
-        self,
-        submission: Submission,
-        new_keys: NewKeys,
-        recorder: Arc<Recorder>,
-        reply: Reply,
-    ) {
+    fn take(self, submission: Submission, sealing: Sealing, recorder: Arc<Recorder>, reply: Reply) {
         self.place.send(Work::Submission(Job {
             submission,
-            new_keys,
+            sealing,
             recorder,
             reply,
             room: self.room,
@@ -430,6 +452,18 @@ impl Drop for Ledger {
 }
 
 impl Shared {
+    fn keyring(&self) -> Option<&Keyring> {
+        self.persons.as_ref().map(|persons| &persons.keyring)
+    }
+
+    /// Destroys the keys of subjects whose erasure is durable. Blocks.
+    fn destroy_keys(&self, subjects: &[Uuid]) -> Result<(), String> {
+        match self.keyring() {
+            Some(keyring) if !subjects.is_empty() => self.owed.destroy(keyring, subjects),
+            _ => Ok(()),
+        }
+    }
+
     fn views(&self) -> RwLockReadGuard<'_, Views> {
         // A poisoned lock means that a fold panicked, which folding never does.
         self.views.read().unwrap_or_else(PoisonError::into_inner)

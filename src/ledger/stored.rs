@@ -4,7 +4,8 @@
 use prost::Message;
 use uuid::Uuid;
 
-use super::batch::Known;
+use super::batch::{Content, Known};
+use super::erasure;
 use super::error::SubmitError;
 use crate::log::{Log, ReadError};
 use crate::wire::v1::{CaseChangeResult, Record, SubmitEventsResponse};
@@ -12,16 +13,25 @@ use crate::wire::v1::{CaseChangeResult, Record, SubmitEventsResponse};
 /// How many bytes of blocks are read at a time: a submission is seldom more.
 const READ_BYTES: usize = 64 * 1024;
 
-/// The answer that a submission got when it was recorded, if its content was the same; none where
-/// another submission is recorded at that position, with which the views confuse it.
-pub(super) fn answer(
-    log: &dyn Log,
-    known: &Known,
-) -> Result<Option<SubmitEventsResponse>, SubmitError> {
+/// A submission that is recorded.
+pub(super) struct Stored {
+    /// The answer that it got when it was recorded.
+    pub(super) answer: SubmitEventsResponse,
+    /// Subjects whose data it erased.
+    pub(super) erased: Vec<Uuid>,
+}
+
+/// The recorded submission, if its content was the same; none where another submission is recorded at
+/// that position, with which the views confuse it.
+///
+/// The content of personal values can be compared only while they can be sealed. Where they can't any
+/// more, the same events in the same cases are taken for the same submission: an event_id is one
+/// event's alone.
+pub(super) fn answer(log: &dyn Log, known: &Known) -> Result<Option<Stored>, SubmitError> {
     let Known {
         first_position,
         request_id,
-        digest,
+        ref content,
         ref organisation,
     } = *known;
     let records = records(log, first_position).map_err(SubmitError::Unreadable)?;
@@ -35,7 +45,7 @@ pub(super) fn answer(
         let is_theirs = organisation
             .as_ref()
             .is_none_or(|it| *it == first.organisation);
-        is_theirs && first.submission_digest == digest[..]
+        is_theirs && is_same(content, first, &records)
     });
     if !same {
         return Err(SubmitError::RequestIdReused {
@@ -45,6 +55,9 @@ pub(super) fn answer(
     }
     let mut results: Vec<CaseChangeResult> = Vec::new();
     let mut recorded_at = None;
+    let events = records.iter();
+    let events = events.filter_map(|(_, record)| record.event.as_ref());
+    let erased = events.filter_map(erasure::subject_of).collect();
     for (position, record) in records {
         recorded_at = record.recorded_at;
         let known = results
@@ -63,12 +76,29 @@ pub(super) fn answer(
             result.positions.push(position);
         }
     }
-    Ok(Some(SubmitEventsResponse {
+    let answer = SubmitEventsResponse {
         request_id: request_id.to_string(),
         replayed: true,
         recorded_at,
         results,
-    }))
+    };
+    Ok(Some(Stored { answer, erased }))
+}
+
+/// Whether what was submitted now is what is recorded, as far as it can be told.
+fn is_same(content: &Content, first: &Record, records: &[(u64, Record)]) -> bool {
+    match content {
+        Content::Digest(digest) => first.submission_digest == digest[..],
+        Content::Events(events) => {
+            let recorded = records.iter().map(|(_, record)| {
+                let event = record.event.as_ref();
+                let event_id = event.and_then(|event| Uuid::try_parse(&event.event_id).ok());
+                (Uuid::try_parse(&record.case_id).ok(), event_id)
+            });
+            let submitted = events.iter();
+            recorded.eq(submitted.map(|(case_id, event_id)| (Some(*case_id), Some(*event_id))))
+        }
+    }
 }
 
 /// The records of the submission that begins at a position.
@@ -117,10 +147,11 @@ mod tests {
         let known = |request_id, digest| Known {
             first_position: 0,
             request_id,
-            digest,
+            content: Content::Digest(digest),
             organisation: None,
         };
-        let stored = answer(&log, &known(request_id, [7; 32])).unwrap().unwrap();
+        let stored = answer(&log, &known(request_id, [7; 32])).unwrap();
+        let stored = stored.unwrap().answer;
         assert_eq!(stored.request_id, request_id.to_string());
         assert!(stored.replayed);
         let reused = answer(&log, &known(request_id, [8; 32]));

@@ -7,15 +7,13 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use uuid::Uuid;
-
 use super::batch::{Batch, Finished, Ground, UnderWay, Verdict};
 use super::channel::Reply;
 use super::{Recorder, Shared};
-use crate::seal::NewKeys;
+use crate::seal::{NewKeys, SealError};
 use crate::wire::block::RecordBlock;
 use crate::wire::validate::Submission;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// Something for the writer to do.
 pub(super) enum Work {
@@ -27,12 +25,20 @@ pub(super) enum Work {
 /// A submission that waits for its verdict.
 pub(super) struct Job {
     pub(super) submission: Submission,
-    /// The keys that it was the first to use.
-    pub(super) new_keys: NewKeys,
+    pub(super) sealing: Sealing,
     pub(super) recorder: Arc<Recorder>,
     pub(super) reply: Reply,
     /// Its room in the queue, given back once it is answered.
     pub(super) room: OwnedSemaphorePermit,
+}
+
+/// What became of the sealing of a submission's personal values.
+#[derive(Default)]
+pub(super) struct Sealing {
+    /// The keys that it was the first to use.
+    pub(super) new_keys: NewKeys,
+    /// Why its values can't be sealed, if they can't: it is recorded already, or refused.
+    pub(super) unsealed: Option<SealError>,
 }
 
 /// A verdict that is told once the commit is durable.
@@ -83,8 +89,6 @@ pub(super) struct Taken {
     pub(super) first_position: u64,
     pub(super) blocks: Vec<RecordBlock>,
     pub(super) under_way: Arc<UnderWay>,
-    /// Subjects whose data it erases.
-    pub(super) erased: Vec<Uuid>,
     pub(super) pending: Vec<Pending>,
 }
 
@@ -131,7 +135,7 @@ impl Desk {
     fn judge(&self, shared: &Shared, job: Job) -> bool {
         let Job {
             submission,
-            new_keys,
+            sealing,
             recorder,
             reply,
             room,
@@ -150,6 +154,7 @@ impl Desk {
         let ground = Ground {
             views: &views,
             under_way: under_way.as_deref(),
+            keyring: shared.keyring(),
         };
         let Open { batch, pending } = open.get_or_insert_with(|| Open {
             batch: Batch::new(ground, shared.clock.now(), shared.erasure),
@@ -157,7 +162,8 @@ impl Desk {
         });
         let by_durable = ground.under_way.is_none() && !batch.holds_records();
         let erased_before = batch.erased_count();
-        let verdict = batch.judge(ground, submission, &recorder);
+        let Sealing { new_keys, unsealed } = sealing;
+        let verdict = batch.judge(ground, submission, unsealed, &recorder);
         if matches!(verdict, Verdict::Recorded(_)) {
             new_keys.accepted();
         }
@@ -214,7 +220,6 @@ impl Desk {
             first_position,
             mut builder,
             under_way,
-            erased,
         } = batch.finish();
         let under_way = Arc::new(under_way);
         state.busy = true;
@@ -228,7 +233,6 @@ impl Desk {
             first_position,
             blocks: builder.finish(first_position),
             under_way,
-            erased,
             pending,
         })
     }
@@ -308,6 +312,7 @@ mod tests {
         let ground = Ground {
             views: &views,
             under_way: None,
+            keyring: None,
         };
         let desk = Desk::default();
         desk.lock().open = Some(Open {

@@ -26,8 +26,9 @@ impl fmt::Debug for Part {
 
 /// The parts that a text has: its words, where a hyphen separates words and an apostrophe doesn't.
 pub fn parts(text: &str) -> Vec<Part> {
-    // Room enough for every form, so that no copy of the text is left behind by growing.
-    let mut composed = Zeroizing::new(String::with_capacity(text.len().saturating_mul(4)));
+    // Room enough for every form, so that no copy of the text is left behind by growing. NFKC makes of a
+    // text at most eleven times as many bytes (U+FDFA).
+    let mut composed = Zeroizing::new(String::with_capacity(text.len().saturating_mul(11)));
     composed.extend(text.nfkc().filter(|letter| !is_ignored(*letter)));
     composed
         .split(|letter: char| !letter.is_alphanumeric() && !is_combining_mark(letter))
@@ -41,6 +42,7 @@ pub fn parts(text: &str) -> Vec<Part> {
 
 /// The form as written: decomposed (Unicode NFKD), without diacritics, in one case.
 fn exact(word: &str) -> Zeroizing<String> {
+    // What is composed in compatible letters becomes at most three times as long.
     let mut form = Zeroizing::new(String::with_capacity(word.len().saturating_mul(4)));
     let letters = word.nfkd().filter(|letter| !is_diacritic(*letter));
     form.extend(letters.flat_map(in_one_case).map(unified));

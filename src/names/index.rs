@@ -11,6 +11,8 @@ use super::form::{Part, parts};
 use crate::wire::edtf;
 use crate::wire::v1::{PersonalValue, personal_value::Value};
 
+/// The field of a subject's own name; in others there are names of next of kin, or former ones.
+const OWN_NAME: &str = "name";
 /// The field of a birth date.
 const BIRTH_DATE: &str = "birth_date";
 /// A birth date that can be in more years than so many tells none.
@@ -21,8 +23,21 @@ pub struct NameIndex {
     key: hmac::Key,
     /// Each with the number of an entry.
     tokens: BTreeSet<(Token, u32)>,
-    /// By their numbers; none for what was forgotten.
-    entries: Vec<Option<Named>>,
+    /// By their numbers, one for each value; none for what was forgotten.
+    entries: Vec<Option<Entry>>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    named: Named,
+    is_own_name: bool,
+}
+
+/// What finds a value.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tokens {
+    tokens: Vec<Token>,
+    is_own_name: bool,
 }
 
 /// The first eight bytes of the HMAC of a form.
@@ -43,6 +58,8 @@ pub struct Named {
 #[derive(Clone)]
 pub struct Sought {
     parts: Vec<SoughtPart>,
+    /// How many of them, from the first on, are words of a name.
+    words: usize,
 }
 
 #[derive(Clone)]
@@ -67,25 +84,30 @@ pub struct Found {
 pub struct Hit {
     /// Position of the event's record.
     pub position: u64,
+    /// The value among all that are indexed.
+    pub value: u32,
     /// The place of the part among those searched for.
     pub part: usize,
-    /// Whether it is written so, and does not only sound so.
+    /// Whether it is written so in the subject's own name, and does not only sound so, or belong to
+    /// another name of or about them.
     pub exact: bool,
 }
 
 impl Found {
-    /// How it matches, by those events alone that count: exactly, approximately, or not at all any more.
+    /// How it matches, by those events alone that count: exactly, which takes every word in one name,
+    /// approximately, or not at all any more.
     pub fn is_exact(&self, sought: &Sought, counts: impl Fn(u64) -> bool) -> Option<bool> {
         let hits = self.hits.iter().filter(|hit| counts(hit.position));
-        let (mut written, mut sounding) = (HashSet::new(), HashSet::new());
+        let mut sounding = HashSet::new();
+        let mut written: HashMap<u32, HashSet<usize>> = HashMap::new();
         for hit in hits {
             sounding.insert(hit.part);
-            if hit.exact {
-                written.insert(hit.part);
+            if hit.exact && hit.part < sought.words {
+                written.entry(hit.value).or_default().insert(hit.part);
             }
         }
-        let count = sought.parts.len();
-        (sounding.len() == count).then_some(written.len() == count)
+        let is_exact = written.values().any(|words| words.len() == sought.words);
+        (sounding.len() == sought.parts.len()).then_some(is_exact)
     }
 }
 
@@ -117,7 +139,7 @@ impl NameIndex {
 
     /// What finds a value: the names in it, as written and as given in Latin letters, or the years of a
     /// birth date. Empty for any other value.
-    pub fn tokens_of(&self, value: &PersonalValue) -> Vec<u64> {
+    pub fn tokens_of(&self, value: &PersonalValue) -> Tokens {
         let mut tokens = Vec::new();
         match &value.value {
             Some(Value::Name(name)) => {
@@ -140,18 +162,25 @@ impl NameIndex {
             }
             _ => {}
         }
-        tokens
+        Tokens {
+            tokens,
+            is_own_name: value.field == OWN_NAME,
+        }
     }
 
-    /// Takes in what finds a subject.
-    pub fn insert(&mut self, named: Named, tokens: Vec<u64>) {
+    /// Takes in a value that finds a subject.
+    pub fn insert(&mut self, named: Named, tokens: Tokens) {
+        let Tokens {
+            tokens,
+            is_own_name,
+        } = tokens;
         let Ok(number) = u32::try_from(self.entries.len()) else {
             return;
         };
         if tokens.is_empty() {
             return;
         }
-        self.entries.push(Some(named));
+        self.entries.push(Some(Entry { named, is_own_name }));
         self.tokens
             .extend(tokens.into_iter().map(|token| (token, number)));
     }
@@ -160,7 +189,7 @@ impl NameIndex {
     pub fn forget(&mut self, subjects: &HashSet<Uuid>) {
         let mut forgotten = HashSet::new();
         for (number, entry) in (0_u32..).zip(&mut self.entries) {
-            if entry.is_some_and(|named| subjects.contains(&named.subject)) {
+            if entry.is_some_and(|entry| subjects.contains(&entry.named.subject)) {
                 *entry = None;
                 forgotten.insert(number);
             }
@@ -183,11 +212,15 @@ impl NameIndex {
         if sought.is_empty() {
             return None;
         }
+        let words = sought.len();
         sought.extend(birth_year.map(|year| SoughtPart {
             exact: self.year(year),
             approximate: Vec::new(),
         }));
-        Some(Sought { parts: sought })
+        Some(Sought {
+            parts: sought,
+            words,
+        })
     }
 
     /// The subjects in cases that have each part of what is searched for, whether the events still count
@@ -204,11 +237,14 @@ impl NameIndex {
             for (number, exact) in entries {
                 let entry = usize::try_from(number).ok();
                 let entry = entry.and_then(|number| self.entries.get(number).copied().flatten());
-                let Some(named) = entry else { continue };
+                let Some(Entry { named, is_own_name }) = entry else {
+                    continue;
+                };
                 let hit = Hit {
                     position: named.position,
+                    value: number,
                     part,
-                    exact,
+                    exact: exact && is_own_name,
                 };
                 let key = (named.case_id, named.subject);
                 match found.get_mut(&key) {
@@ -367,6 +403,26 @@ mod tests {
     }
 
     #[test]
+    fn an_exact_match_is_one_whole_name_of_the_subjects_own() {
+        let mut index = index(&[name(&[("Ivan", ""), ("Petrov", "")])]);
+        let mut of_kin = name(&[("Olga", ""), ("Orlova", "")]);
+        "next_of_kin".clone_into(&mut of_kin.field);
+        let alias = name(&[("Pavel", ""), ("Orlov", "")]);
+        let born = value(BIRTH_DATE, Value::Text("1991".to_owned()));
+        for value in [of_kin, alias, born] {
+            let tokens = index.tokens_of(&value);
+            index.insert(named(1), tokens);
+        }
+        assert_eq!(found(&index, &["Petrov", "Ivan"], None), [(1, true)]);
+        assert_eq!(found(&index, &["Pavel Orlov"], Some(1991)), [(1, true)]);
+        assert_eq!(found(&index, &["Pavel Orlov"], Some(1992)), []);
+        // Words of several names, and a name of somebody else, are told, but not as the name.
+        assert_eq!(found(&index, &["Ivan Orlov"], None), [(1, false)]);
+        assert_eq!(found(&index, &["Olga Orlova"], None), [(1, false)]);
+        assert_eq!(found(&index, &["Olga"], Some(1991)), [(1, false)]);
+    }
+
+    #[test]
     fn an_article_matters_only_where_nothing_else_is_searched_for() {
         let index = index(&[name(&[("al-Hasan", "")]), name(&[("الحسن", "")])]);
         assert_eq!(found(&index, &["Hassan"], None), [(1, false), (2, false)]);
@@ -404,7 +460,7 @@ mod tests {
         assert_eq!(found(&index, &["Ivan"], Some(1991)), [(1, true), (2, true)]);
         assert_eq!(found(&index, &["Ivan"], Some(1992)), [(2, true)]);
         assert_eq!(found(&index, &["Ivan"], Some(1989)), []);
-        assert!(index.tokens_of(&born("18XX")).is_empty());
-        assert!(index.tokens_of(&born("not known")).is_empty());
+        assert!(index.tokens_of(&born("18XX")).tokens.is_empty());
+        assert!(index.tokens_of(&born("not known")).tokens.is_empty());
     }
 }

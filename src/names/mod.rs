@@ -13,4 +13,4 @@ mod form;
 mod index;
 
 pub use form::{Part, parts};
-pub use index::{Found, Hit, NameIndex, Named, NoRandomness, Sought};
+pub use index::{Found, Hit, NameIndex, Named, NoRandomness, Sought, Tokens};

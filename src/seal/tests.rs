@@ -103,7 +103,7 @@ fn random_bytes_that_come_again_make_equal_nonces_only_for_equal_values_in_equal
     let random = [3; 24];
     let nonce = |key: &SubjectKey, bond: Bond, of: &str| {
         let mut marker = key.marker();
-        let cipher = key.cipher(bond.class).unwrap();
+        let cipher = key.of_class(bond.class).unwrap();
         value::seal(cipher, &bond, &text(of), &mut marker).unwrap();
         value::nonce(random, &marker)
     };
@@ -119,7 +119,7 @@ fn random_bytes_that_come_again_make_equal_nonces_only_for_equal_values_in_equal
     );
     // The stored bytes begin with it, and none comes twice.
     let key = key(1);
-    let cipher = key.cipher(Class::Health).unwrap();
+    let cipher = key.of_class(Class::Health).unwrap();
     let sealed = |_| value::seal(cipher, &bond(), &text("as it is"), &mut key.marker()).unwrap();
     let nonces: std::collections::HashSet<_> = (0..100)
         .map(|number| sealed(number)[..24].to_vec())

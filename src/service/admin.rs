@@ -296,6 +296,7 @@ fn server_status(shared: &Shared, with_digest: bool) -> GetServerStatusResponse 
             .keyring()
             .and_then(Keyring::unavailable)
             .unwrap_or_default(),
+        keys_to_destroy: ledger.keys_to_destroy() as u64,
         digest: if with_digest {
             views.digest().to_vec().into()
         } else {

@@ -73,6 +73,7 @@ use self::monitor::Monitor;
 use self::name_search::NameSearch;
 use self::oversize::Explained;
 use self::personal::Personal;
+use self::retention::Retention;
 pub use self::retention::RetentionRule;
 use self::tls::Tls;
 pub use self::tls::{TlsError, TlsFiles};
@@ -235,7 +236,7 @@ impl Server {
             latest_day: AtomicI32::new(Day::MIN.0),
             access: self.access.clone(),
             publications: Publications::default(),
-            retention: self.retention,
+            retention: Retention::new(self.retention),
             names: NameSearch::default(),
         });
         let silence_max = self.limits.silence_max;
@@ -388,7 +389,7 @@ struct Shared {
     access: Option<Arc<Access>>,
     /// For monitors.
     publications: Publications,
-    retention: Vec<RetentionRule>,
+    retention: Retention,
     names: NameSearch,
 }
 

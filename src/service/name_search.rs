@@ -22,7 +22,7 @@ use super::status::Failure;
 use super::{Shared, stopped};
 use crate::domain::Sight;
 use crate::ledger::{Ledger, Recorder};
-use crate::names::{Found, NameIndex, Named, Sought};
+use crate::names::{Found, NameIndex, Named, Sought, Tokens};
 use crate::seal::{Keyring, Unopened};
 use crate::wire::limits::SEARCH_MATCHES_MAX;
 use crate::wire::outline::KeysOutline;
@@ -168,7 +168,7 @@ fn take_in(
 /// What some records say of names.
 #[derive(Default)]
 struct Taken {
-    names: Vec<(Named, Vec<u64>)>,
+    names: Vec<(Named, Tokens)>,
     erased: HashSet<Uuid>,
 }
 
@@ -192,13 +192,17 @@ impl Taken {
         let event_id = Uuid::try_parse(&event.event_id).map_err(damaged)?;
         for sealed in &record.sealed {
             let subject = Uuid::try_parse(&sealed.subject_id).map_err(damaged)?;
-            let mut tokens = Vec::new();
+            let named = Named {
+                case_id,
+                subject,
+                position,
+            };
             for (place, value) in sealed.values.iter().enumerate() {
                 if value.personal_class() != PersonalClass::Identity {
                     continue;
                 }
                 match keyring.open(case_id, event_id, sealed, place) {
-                    Ok(value) => tokens.extend(index.tokens_of(&value)),
+                    Ok(value) => self.names.push((named, index.tokens_of(&value))),
                     Err(Unopened::Erased | Unopened::KeyNotHere) => {}
                     // Whoever reads the case is told so; the other names are found all the same.
                     Err(Unopened::Damaged) => {
@@ -212,12 +216,6 @@ impl Taken {
                     }
                 }
             }
-            let named = Named {
-                case_id,
-                subject,
-                position,
-            };
-            self.names.push((named, tokens));
         }
         Ok(())
     }

@@ -78,12 +78,7 @@ impl PersonalService for Personal {
         let shared = Arc::clone(&self.shared);
         answer("ListRetentionDue", async move {
             let sight = caller(&request)?.authority().sight;
-            blocking(move || {
-                let ledger = &shared.ledger;
-                let keyring = ledger.keyring().ok_or_else(Failure::no_keys)?;
-                retention::due(ledger, keyring, &shared.retention, &sight)
-            })
-            .await?
+            retention::due(&shared, sight).await
         })
         .await
     }

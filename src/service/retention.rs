@@ -8,10 +8,14 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use prost::Message;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::Shared;
+use super::call::blocking;
 use super::status::Failure;
 use crate::domain::{CaseState, Sight, Ties};
 use crate::ledger::Ledger;
@@ -29,7 +33,8 @@ const READ_BYTES: usize = 4 * 1024 * 1024;
 const MERGES_MAX: usize = 100;
 
 /// How long values of a class, or of every class that has no rule of its own, are kept after a case of
-/// a kind ended or was closed.
+/// a kind ended or was closed. An erasure takes all of a person's values, so that a rule for a class can
+/// only make it wait longer where they have values of other classes too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionRule {
     /// Kind of the case.
@@ -46,7 +51,7 @@ const DAYS_MAX: u32 = 36_525;
 impl FromStr for RetentionRule {
     type Err = String;
 
-    /// Reads `detention=3650` or `return:health=365`.
+    /// Reads `detention=3650` or `return:health=5475`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (of, days) = text.split_once('=').ok_or(FORM)?;
         let (kind, class) = match of.split_once(':') {
@@ -76,7 +81,8 @@ impl FromStr for RetentionRule {
 }
 
 const FORM: &str = "is no rule; give KIND=DAYS or KIND:CLASS=DAYS, such as detention=3650 or \
-                    return:health=365";
+                    return:health=5475; a shorter time for a class doesn't erase its values earlier, \
+                    since a person's data is erased whole once the last rule allows it";
 
 /// What is known of a subject so far.
 struct Kept {
@@ -86,19 +92,67 @@ struct Kept {
     case: Arc<CaseState>,
 }
 
+/// The rules, and whose turn it is to read the log by them.
+#[derive(Debug)]
+pub(super) struct Retention {
+    rules: Vec<RetentionRule>,
+    /// One at a time: each reads the whole log.
+    turn: Arc<Semaphore>,
+}
+
+impl Retention {
+    pub(super) fn new(rules: Vec<RetentionRule>) -> Self {
+        Self {
+            rules,
+            turn: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+/// Says that nobody waits for the answer any more, once it is dropped.
+struct Caller(Arc<AtomicBool>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The subjects that are due today, as far as there is the case for the caller where the erasure is to be
-/// requested. Reads the whole log.
-pub(super) fn due(
+/// requested. Reads the whole log, one caller after the other, and no further once the caller is gone.
+pub(super) async fn due(
+    shared: &Arc<Shared>,
+    sight: Sight,
+) -> Result<ListRetentionDueResponse, Failure> {
+    let turn = Arc::clone(&shared.retention.turn).acquire_owned().await;
+    let turn = turn.map_err(Failure::internal)?;
+    let is_gone = Arc::new(AtomicBool::new(false));
+    let _caller = Caller(Arc::clone(&is_gone));
+    let shared = Arc::clone(shared);
+    blocking(move || {
+        let _turn = turn;
+        let keyring = shared.ledger.keyring().ok_or_else(Failure::no_keys)?;
+        let rules = &shared.retention.rules;
+        list(&shared.ledger, keyring, rules, &sight, &is_gone)
+    })
+    .await?
+}
+
+fn list(
     ledger: &Ledger,
     keyring: &Keyring,
     rules: &[RetentionRule],
     sight: &Sight,
+    is_gone: &AtomicBool,
 ) -> Result<ListRetentionDueResponse, Failure> {
     let today = ledger.today();
     let until = ledger.views().position();
     let mut subjects: HashMap<Uuid, Kept> = HashMap::new();
     let mut position = 0;
     while position < until && !rules.is_empty() {
+        if is_gone.load(Ordering::Relaxed) {
+            return Err(Failure::internal("the caller is gone"));
+        }
         for block in ledger.log().read(position, READ_BYTES)? {
             for (at, bytes) in block
                 .records()

@@ -422,9 +422,11 @@ impl From<SubmitError> for Failure {
             )
             .caused_by(cause),
             SubmitError::KeysNotDestroyed { cause } => {
-                let told = "the erasure is recorded and the keys are out of use; they are destroyed \
-                            at the next start of the server, since its key store can't be written";
-                Self::new(Code::Unavailable, "KEYS_NOT_DESTROYED", told.to_owned()).caused_by(cause)
+                // Not UNAVAILABLE, which clients try again by themselves: someone has to look after it.
+                let told = "the erasure is recorded and the keys are out of use, but they are not \
+                            destroyed yet, since the server's key store can't be written: it goes on \
+                            trying; mend its disk, and send this again to learn whether it is done";
+                Self::new(Code::Internal, "KEYS_NOT_DESTROYED", told.to_owned()).caused_by(cause)
             }
         }
     }

@@ -236,6 +236,7 @@ pub fn persons(data: &Path, keys: &Path) -> Persons {
         store: KeyStore::open(keys, &master).unwrap(),
         disclosures: data.join("disclosures"),
         accept_missing_keys: false,
+        accept_missing_disclosures: false,
         // So that every event can be recorded by one person on one day.
         erasure: ErasurePolicy {
             holding_days: 0,

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
-use casetrail::wire::v1::{EventType as E, SubmitStreamRequest};
+use casetrail::wire::v1::{
+    DisclosurePurpose, EventType as E, GetPersonalRequest, PersonalClass, PersonalValue,
+    SubmitStreamRequest, personal_value::Value,
+};
 use tokio_stream::StreamExt as _;
 
 use crate::support::server::{Server, serve};
-use crate::support::{submission_of, valid_event};
+use crate::support::{fresh_uuid, submission_of, valid_event};
 
 /// What writes to files and sockets, and what syncs.
 const CALLS: &str = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,sendmmsg,\
@@ -87,10 +90,79 @@ async fn a_submission_is_written_then_synced_and_only_then_answered() {
     }
 }
 
+/// A value is sent only once its disclosure is written and synced.
+#[tokio::test]
+async fn a_disclosure_is_written_then_synced_and_only_then_is_the_value_sent() {
+    if !can_trace() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let wrapper = [
+        "strace", "-D", "-f", "-yy", "-s", "1000000", "-e", CALLS, "-o",
+    ];
+    let wrapper = [&wrapper[..], &[trace.to_str().unwrap()]].concat();
+    let server = Server::try_start(serve(&wrapper, &folder.path().join("data"), "127.0.0.1:0"));
+    let server = server.unwrap();
+    let client = server.connect().await;
+    let mut readings = Vec::new();
+    for number in 0..5 {
+        let value = format!("to be disclosed {number}");
+        let mut event = valid_event(E::DetentionAlleged);
+        event.personal = vec![PersonalValue {
+            subject_id: fresh_uuid().to_string(),
+            personal_class: PersonalClass::Narrative.into(),
+            field: "account".to_owned(),
+            value: Some(Value::Text(value.clone())),
+        }];
+        let request = submission_of(vec![event]);
+        let case_id = request.changes[0].case_id.clone();
+        client.cases().submit_events(request).await.unwrap();
+        let reference = format!("reading-{number}");
+        let asked = GetPersonalRequest {
+            case_ids: vec![case_id],
+            purpose: DisclosurePurpose::CaseWork.into(),
+            purpose_reference: reference.clone(),
+            ..GetPersonalRequest::default()
+        };
+        let answer = client.personal().get_personal(asked).await.unwrap();
+        assert_eq!(answer.into_inner().disclosure, Some(number));
+        readings.push((reference, value));
+    }
+    assert_eq!(server.stop().await.code, Some(0));
+
+    let calls = calls_of(&trace);
+    for (reference, value) in readings {
+        let holds = |call: &&Call, text: &str| call.text.contains(text);
+        let mut writes = calls
+            .iter()
+            .filter(|call| call.is_on(&WRITES, "/disclosures>") && holds(call, &reference));
+        let written = writes.next().expect("a disclosure that is written");
+        assert!(written.succeeded());
+        let mut syncs = calls.iter().filter(|call| {
+            call.is_on(&["fdatasync"], "/disclosures>")
+                && call.succeeded()
+                && call.began > written.ended
+        });
+        let synced = syncs.next().expect("a disclosure that is synced");
+        let mut sends = calls
+            .iter()
+            .filter(|call| call.is_on(&SENDS, "TCP") && holds(call, &value));
+        let sent = sends.next().expect("a value that is sent");
+        assert!(
+            sent.began > synced.ended,
+            "{reference} was sent at {} and synced only at {}",
+            sent.began,
+            synced.ended
+        );
+    }
+}
+
+const WRITES: [&str; 4] = ["write", "writev", "pwrite64", "pwritev"];
+const SENDS: [&str; 5] = ["write", "writev", "sendto", "sendmsg", "sendmmsg"];
+
 /// Each write, sync and answer is found by what it holds: the request_id.
 fn assert_order(calls: &[Call], request_id: &str) {
-    const WRITES: [&str; 4] = ["write", "writev", "pwrite64", "pwritev"];
-    const SENDS: [&str; 5] = ["write", "writev", "sendto", "sendmsg", "sendmmsg"];
     let holds = |call: &&Call| call.text.contains(request_id);
     let is_sync =
         |call: &&Call| call.is_on(&["fdatasync", "fsync"], "/log/db>") && call.succeeded();

@@ -1,7 +1,7 @@
 //! Erasure: requested, held, executed by a second person; then the key is nowhere, and no older copy
 //! brings anything back.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use casetrail::wire::v1::{
     EventType as E, PersonalClass as Class, Record, SubmitEventsRequest, event::Payload,
@@ -12,7 +12,8 @@ use prost::Message;
 use tonic_types::StatusExt;
 
 use super::office::{Office, one, subject, text, with_values};
-use super::support::server::{casetrail, content, copy};
+use super::rotating::rotate;
+use super::support::server::{casetrail, copy};
 use super::support::{fresh_uuid, valid_event};
 
 pub(super) fn requested(case_id: &str, subject: &str) -> (String, SubmitEventsRequest) {
@@ -40,7 +41,7 @@ fn refused(case_id: &str, request: &str) -> SubmitEventsRequest {
     one(case_id, event)
 }
 
-async fn reason(office: &Office, actor: &'static str, request: SubmitEventsRequest) -> String {
+pub async fn reason(office: &Office, actor: &'static str, request: SubmitEventsRequest) -> String {
     let refused = office.submit_as(actor, request).await.unwrap_err();
     refused.get_details_error_info().unwrap().reason
 }
@@ -54,7 +55,7 @@ pub(super) async fn erase(office: &Office, case_id: &str, subject: &str) {
 
 /// The key of a subject in every form in which it is anywhere: its nonce, wrapped key and tag as they
 /// stand in the store, and the key itself, unwrapped as the store's documentation says.
-async fn key_of(office: &Office, subject: &str) -> Vec<Vec<u8>> {
+pub async fn key_of(office: &Office, subject: &str) -> Vec<Vec<u8>> {
     let records = office.records().await;
     let mut sealed = records.iter().flat_map(|record| &record.sealed);
     let key_id = sealed
@@ -84,13 +85,52 @@ async fn key_of(office: &Office, subject: &str) -> Vec<Vec<u8>> {
     vec![nonce.to_vec(), wrapped.to_vec(), tag.to_vec(), key]
 }
 
-fn files_with(folder: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
-    let holds = |content: &[u8]| memchr::memmem::find(content, bytes).is_some();
-    let files = content(folder).into_iter();
-    files
-        .filter(|(_, content)| holds(content))
-        .map(|(path, _)| path)
-        .collect()
+/// The files of a folder that have these bytes, also while a server writes there.
+pub fn files_with(folder: &Path, bytes: &[u8]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, bytes));
+            continue;
+        }
+        match std::fs::read(&path) {
+            Ok(content) if memchr::memmem::find(&content, bytes).is_some() => found.push(path),
+            Ok(_) => {}
+            // It was put in another one's place meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+    found
+}
+
+fn assert_nowhere(folder: &Path, key: &[Vec<u8>]) {
+    for part in key {
+        assert_eq!(files_with(folder, part), [] as [PathBuf; 0]);
+    }
+}
+
+/// Makes a backup of what a server has.
+pub async fn back_up(office: &Office, backup: &Path) {
+    let mut command = casetrail(&[
+        "backup",
+        backup.to_str().unwrap(),
+        "--server",
+        &office.url(),
+    ]);
+    let made = tokio::task::spawn_blocking(move || command.output().unwrap()).await;
+    let made = made.unwrap();
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// Makes a data folder of a backup.
+pub fn restore(backup: &Path, data: &Path) {
+    let [backup, data] = [backup, data].map(|path| path.to_str().unwrap());
+    let restored = { casetrail(&["restore", backup, "--data", data]) }
+        .output()
+        .unwrap();
+    assert!(restored.status.success(), "{restored:?}");
 }
 
 fn encoded(records: &[Record]) -> Vec<Vec<u8>> {
@@ -217,10 +257,7 @@ async fn an_erased_subject_is_dark_in_every_case_and_everybody_else_is_not() {
         let more = with_values(vec![text(&gone, Class::Identity, "again")]);
         assert_eq!(reason(&office, "worker-1", more).await, "SUBJECT_ERASED");
         office.stop().await;
-        let nothing: Vec<std::path::PathBuf> = Vec::new();
-        for part in &key {
-            assert_eq!(files_with(office.folder.path(), part), nothing);
-        }
+        assert_nowhere(office.folder.path(), &key);
         let checked = casetrail(&["check", "--data", office.data().to_str().unwrap()]);
         let checked = { checked }.output().unwrap();
         assert!(checked.status.success(), "{checked:?}");
@@ -254,32 +291,12 @@ async fn no_older_backup_brings_back_what_was_erased() {
         ])
         .await;
     let backup = office.folder.path().join("older.ctb");
-    let run = |arguments: Vec<String>| async move {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let output = { casetrail(&arguments) }.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    };
-    let path = |path: &Path| path.to_str().unwrap().to_owned();
-    let url = office.url();
-    let made = ["backup".into(), path(&backup), "--server".into(), url];
-    tokio::task::spawn_blocking(move || {
-        let arguments: Vec<&str> = made.iter().map(String::as_str).collect();
-        let output = { casetrail(&arguments) }.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    })
-    .await
-    .unwrap();
+    back_up(&office, &backup).await;
     erase(&office, &case_id, &gone).await;
     office.stop().await;
 
     let restored = office.folder.path().join("restored");
-    run(vec![
-        "restore".into(),
-        path(&backup),
-        "--data".into(),
-        path(&restored),
-    ])
-    .await;
+    restore(&backup, &restored);
     for data in [restored, office.data()] {
         office.try_start(&data, &[]).await.unwrap();
         let opened = office.opened(&case_id).await;
@@ -344,5 +361,128 @@ async fn a_subject_of_whom_nothing_was_sealed_can_be_erased_and_stays_so() {
         assert_eq!(office.texts(&case_id).await, ["dark"]);
         office.kill();
         office.start().await;
+    }
+}
+
+/// Values are sealed before they wait for the writer, which is where an erasure can overtake them.
+#[tokio::test]
+async fn nothing_about_an_erased_subject_is_recorded_behind_the_erasure() {
+    const UNDER_WAY: usize = 64;
+    let office = Office::open_with(&["--erasure-holding", "0"]).await;
+    for _ in 0..5 {
+        let gone = subject();
+        let case_id = office
+            .case_with(vec![text(&gone, Class::Identity, "dark")])
+            .await;
+        let (event, request) = requested(&case_id, &gone);
+        office.submit(request).await.unwrap();
+        // Each submits one after the other until it is told that the subject is erased.
+        let submit_until_erased = || async {
+            loop {
+                let more = with_values(vec![text(&gone, Class::Identity, "dark")]);
+                match office.submit(more).await {
+                    Ok(_) => {}
+                    Err(refused) => {
+                        let told = refused.get_details_error_info().unwrap().reason;
+                        assert_eq!(told, "SUBJECT_ERASED", "{refused:?}");
+                        return;
+                    }
+                }
+            }
+        };
+        let submitters = (0..UNDER_WAY).map(|_| submit_until_erased());
+        let execution = executed(&case_id, &gone, &event);
+        let (_, executed) = tokio::join!(
+            futures_util::future::join_all(submitters),
+            office.submit_as("supervisor-2", execution),
+        );
+        let executed = executed.unwrap().results[0].positions[0];
+        let records = office.records().await;
+        let behind = records.iter().skip(usize::try_from(executed).unwrap());
+        let sealed = behind.flat_map(|record| &record.sealed);
+        assert_eq!(sealed.filter(|sealed| sealed.subject_id == gone).count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_was_recorded_before_an_erasure_is_known_when_it_is_sent_again() {
+    let mut office = Office::open_with(&["--erasure-holding", "0"]).await;
+    let gone = subject();
+    let recorded = with_values(vec![text(&gone, Class::Identity, "dark")]);
+    let told = office.submit(recorded.clone()).await.unwrap();
+    let case_id = recorded.changes[0].case_id.clone();
+    erase(&office, &case_id, &gone).await;
+    for _ in 0..2 {
+        let again = office.submit(recorded.clone()).await.unwrap();
+        assert!(again.replayed);
+        assert_eq!(
+            (again.results, again.recorded_at),
+            (told.results.clone(), told.recorded_at)
+        );
+        let mut other = recorded.clone();
+        other.changes[0].events[0].event_id = fresh_uuid().to_string();
+        assert_eq!(
+            reason(&office, "worker-1", other).await,
+            "REQUEST_ID_REUSED"
+        );
+        let mut elsewhere = recorded.clone();
+        elsewhere.changes[0].case_id = fresh_uuid().to_string();
+        assert_eq!(
+            reason(&office, "worker-1", elsewhere).await,
+            "REQUEST_ID_REUSED"
+        );
+        let mut new = recorded.clone();
+        new.request_id = fresh_uuid().to_string();
+        assert_eq!(reason(&office, "worker-1", new).await, "SUBJECT_ERASED");
+        office.kill();
+        office.start().await;
+    }
+}
+
+/// What is left of the key at each moment from the answer on, and not only after an end in good order.
+#[tokio::test]
+async fn the_key_is_nowhere_once_the_erasure_is_answered_whatever_comes_then() {
+    for is_killed in [false, true] {
+        let mut office = Office::open_with(&["--erasure-holding", "0"]).await;
+        let (gone, stays) = (subject(), subject());
+        let case_id = office
+            .case_with(vec![
+                text(&gone, Class::Identity, "dark"),
+                text(&stays, Class::Identity, "light"),
+            ])
+            .await;
+        assert_eq!(office.texts(&case_id).await, ["dark", "light"]);
+        let backup = office.folder.path().join("older.ctb");
+        back_up(&office, &backup).await;
+        let key = key_of(&office, &gone).await;
+        erase(&office, &case_id, &gone).await;
+        // The server runs, and was not given a moment to tidy up.
+        assert_nowhere(office.folder.path(), &key);
+        if is_killed {
+            office.kill();
+        } else {
+            office.stop().await;
+        }
+        assert_nowhere(office.folder.path(), &key);
+        if is_killed {
+            office.start().await;
+            assert_nowhere(office.folder.path(), &key);
+            assert_eq!(office.opened(&case_id).await.erased, 1);
+            office.stop().await;
+        }
+
+        let rotated = rotate(&office, &[]);
+        assert!(rotated.status.success(), "{rotated:?}");
+        assert_nowhere(office.folder.path(), &key);
+        let restored = office.folder.path().join("restored");
+        restore(&backup, &restored);
+        for data in [restored, office.data()] {
+            office.try_start(&data, &[]).await.unwrap();
+            let opened = office.opened(&case_id).await;
+            assert_eq!((opened.entries.len(), opened.erased), (1, 1));
+            assert_eq!(office.texts(&case_id).await, ["light"]);
+            assert_nowhere(office.folder.path(), &key);
+            office.stop().await;
+        }
     }
 }

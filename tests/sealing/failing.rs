@@ -1,167 +1,136 @@
-//! A key store that can't be written: what needs no write of it goes on, what does is refused and told,
-//! and where only a write failed it goes on by itself.
+//! Disks that fail under the keys and under the record of disclosures while the server runs.
 
-use casetrail::wire::v1::PersonalClass as Class;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use casetrail::wire::v1::{PersonalClass as Class, SubmitEventsRequest};
+use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::damaged::slot_of;
-use super::erasing::{executed, requested};
+use super::erasing::{executed, files_with, key_of, requested};
 use super::inject::{Injection, can_inject};
-use super::office::{Office, subject, text, with_values};
+use super::office::{Office, asking, subject, text};
 
-async fn reason(office: &Office, subject: &str) -> String {
-    let request = with_values(vec![text(subject, Class::Identity, "refused")]);
-    let refused = office.submit(request).await.unwrap_err();
-    refused.get_details_error_info().unwrap().reason
-}
-
-async fn personal_serves(office: &Office) -> bool {
-    let service = "casetrail.v1.PersonalService".to_owned();
-    let mut health = HealthClient::new(office.client.0.clone());
-    let checked = health.check(HealthCheckRequest { service }).await.unwrap();
-    checked.into_inner().status() == ServingStatus::Serving
-}
-
-async fn wait_until(mut is_so: impl AsyncFnMut() -> bool) {
-    while !is_so().await {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+/// The execution of an erasure that can't destroy the key: it says so, however often it is sent.
+async fn assert_not_destroyed(office: &Office, execution: &SubmitEventsRequest) {
+    for _ in 0..3 {
+        let told = office.submit_as("supervisor-2", execution.clone()).await;
+        let told = told.unwrap_err();
+        // Not UNAVAILABLE, at which clients send again by themselves.
+        assert_eq!(told.code(), Code::Internal, "{told:?}");
+        let info = told.get_details_error_info().unwrap();
+        assert_eq!(info.reason, "KEYS_NOT_DESTROYED");
+        assert_eq!(office.client.status().await.keys_to_destroy, 1);
     }
 }
 
-/// A failure of calls on the file of keys.
-fn failing(office: &Office, calls: &str, failure: &str) -> Injection {
-    let file = office.keys().join("subjects");
-    Injection::begin(office.server(), calls, &file, failure)
-}
-
+/// An erasure whose key can't be overwritten, or whose overwriting can't be synced.
 #[tokio::test]
-async fn on_a_full_disk_values_of_new_persons_wait_until_there_is_room() {
+async fn an_erasure_is_told_as_done_only_once_its_key_is_destroyed() {
     if !can_inject() {
         return;
     }
-    let mut office = Office::open().await;
-    let known = subject();
-    office
-        .case_with(vec![text(&known, Class::Identity, "known")])
-        .await;
-    office.stop().await;
-    office.start().await;
-    let full = failing(&office, "pwrite64", "error=ENOSPC");
-    let new = subject();
-    for _ in 0..2 {
-        assert_eq!(reason(&office, &new).await, "KEYS_UNAVAILABLE");
+    for (calls, by) in [
+        ("pwrite64", Done::BySendingAgain),
+        ("pwrite64", Done::ByItself),
+        ("pwrite64", Done::ByRestart),
+        ("fdatasync", Done::BySendingAgain),
+    ] {
+        let mut office = Office::open_with(&["--erasure-holding", "0"]).await;
+        let (gone, stays) = (subject(), subject());
+        let case_id = office
+            .case_with(vec![
+                text(&gone, Class::Identity, "dark"),
+                text(&stays, Class::Identity, "light"),
+            ])
+            .await;
+        let key = key_of(&office, &gone).await;
+        let (event, request) = requested(&case_id, &gone);
+        office.submit(request).await.unwrap();
+        let execution = executed(&case_id, &gone, &event);
+        let store = office.keys().join("subjects");
+        let injection = Injection::begin(office.server(), calls, &store, "error=EIO");
+        assert_not_destroyed(&office, &execution).await;
+        // It is out of use all the same, and all else goes on.
+        assert_eq!(office.opened(&case_id).await.erased, 1);
+        assert_eq!(office.texts(&case_id).await, ["light"]);
+        let more = vec![text(&stays, Class::Identity, "more")];
+        let more = office.case_with(more).await;
+        assert_eq!(office.texts(&more).await, ["more"]);
+        if calls == "pwrite64" {
+            assert_eq!(files_with(&office.keys(), &key[1]), [store.clone()]);
+        }
+        match by {
+            Done::BySendingAgain => assert!(injection.end() >= 3),
+            Done::ByItself => {
+                assert!(injection.end() >= 3);
+                while office.client.status().await.keys_to_destroy > 0 {}
+                assert!(office.log().contains("are destroyed"));
+            }
+            Done::ByRestart => {
+                office.kill();
+                drop(injection);
+                office.start().await;
+            }
+        }
+        let told = office.submit_as("supervisor-2", execution).await.unwrap();
+        assert!(told.replayed);
+        assert_eq!(office.client.status().await.keys_to_destroy, 0);
+        for part in &key {
+            assert!(files_with(&office.keys(), part).is_empty());
+        }
+        // A start that comes later finds nothing to do.
+        office.stop().await;
+        office.start().await;
+        assert_eq!(office.opened(&case_id).await.erased, 1);
     }
-    let status = office.client.status().await;
-    assert!(status.keys_unavailable.contains("No space left"));
-    assert_eq!(status.writing_ended, "");
-    wait_until(async || !personal_serves(&office).await).await;
-    // Whoever has a key, and what needs none, is taken.
-    let more = office.case_with(vec![text(&known, Class::Identity, "more")]);
-    let more = more.await;
-    assert_eq!(office.texts(&more).await, ["more"]);
-    office.case_with(vec![]).await;
-    assert!(full.end() > 0);
-    wait_until(async || office.client.status().await.keys_unavailable.is_empty()).await;
-    let then = office
-        .case_with(vec![text(&new, Class::Identity, "then")])
-        .await;
-    wait_until(async || personal_serves(&office).await).await;
-    office.kill();
-    office.start().await;
-    assert_eq!(office.texts(&then).await, ["then"]);
-    assert_eq!(office.texts(&more).await, ["more"]);
-    let log = office.stop().await;
-    assert!(
-        !log.contains("damaged") && !log.contains("panicked"),
-        "{log}"
-    );
 }
 
+/// How the key comes to be destroyed once the store can be written again.
+#[derive(Clone, Copy)]
+enum Done {
+    BySendingAgain,
+    ByItself,
+    ByRestart,
+}
+
+/// No value is told whose disclosure can't be recorded. A write that failed is over with its cause; a
+/// sync that failed ends disclosing until a restart.
 #[tokio::test]
-async fn whose_keys_are_and_that_one_was_destroyed_is_written_once_it_can_be() {
+async fn nothing_is_disclosed_that_is_not_recorded() {
     if !can_inject() {
         return;
     }
-    let mut office = Office::open_with(&["--erasure-holding", "0"]).await;
-    let (gone, stays, new) = (subject(), subject(), subject());
-    let of_gone = office
-        .case_with(vec![text(&gone, Class::Identity, "dark")])
-        .await;
-    office
-        .case_with(vec![text(&stays, Class::Identity, "light")])
-        .await;
-    office.stop().await;
-    let key = slot_of(&office, &gone).1[56..88].to_vec();
-    office.start().await;
-    // Keys are in stock before it fails.
-    office
-        .case_with(vec![text(&new, Class::Identity, "new")])
-        .await;
-    let broken = failing(&office, "pwrite64", "error=EIO");
-    let (event, request) = requested(&of_gone, &gone);
-    office.submit(request).await.unwrap();
-    let execution = executed(&of_gone, &gone, &event);
-    let answer = office.submit_as("supervisor-2", execution).await;
-    let reason_told = answer.unwrap_err().get_details_error_info().unwrap().reason;
-    assert_eq!(reason_told, "KEYS_NOT_DESTROYED");
-    // Out of use at once; on the disk as soon as that can be written, without a restart.
-    let opened = office.opened(&of_gone).await;
-    assert_eq!((opened.entries.len(), opened.erased), (0, 1));
-    assert_eq!(reason(&office, &gone).await, "SUBJECT_ERASED");
-    wait_until(async || office.log().contains("was not told how far")).await;
-    assert_eq!(slot_of(&office, &gone).1[56..88], key);
-    assert!(broken.end() > 0);
-    let is_gone = async || slot_of(&office, &gone).1[56..88] == [0; 32];
-    wait_until(is_gone).await;
-    office.kill();
-    assert_eq!(slot_of(&office, &gone).1[0], 3);
-    office.start().await;
-    let opened = office.opened(&of_gone).await;
-    assert_eq!((opened.entries.len(), opened.erased), (0, 1));
-    office.stop().await;
-    assert_eq!(slot_of(&office, &new).1[0], 2);
-}
-
-#[tokio::test]
-async fn a_sync_that_fails_ends_new_persons_until_a_restart_and_nothing_else() {
-    if !can_inject() {
-        return;
+    for (calls, error) in [
+        ("pwrite64", "ENOSPC"),
+        ("pwrite64", "EIO"),
+        ("fdatasync", "EIO"),
+    ] {
+        let mut office = Office::open().await;
+        let case_id = office
+            .case_with(vec![text(&subject(), Class::Identity, "one")])
+            .await;
+        assert_eq!(office.opened(&case_id).await.disclosure, Some(0));
+        let file = office.data().join("disclosures");
+        let refused = async |office: &Office| {
+            let told = office.ask(asking(&[&case_id])).await.unwrap_err();
+            assert_eq!(told.code(), Code::Unavailable, "{told:?}");
+            let info = told.get_details_error_info().unwrap();
+            assert_eq!(info.reason, "DISCLOSURES_UNAVAILABLE");
+        };
+        let injection = Injection::begin(office.server(), calls, &file, &format!("error={error}"));
+        for _ in 0..3 {
+            refused(&office).await;
+        }
+        assert!(injection.end() > 0);
+        let goes_on_by_itself = calls == "pwrite64";
+        if !goes_on_by_itself {
+            refused(&office).await;
+            office.stop().await;
+            office.start().await;
+        }
+        let number = office.opened(&case_id).await.disclosure.unwrap();
+        // One whose sync failed is in the file, and may or may not be on the disk.
+        assert_eq!(number, if goes_on_by_itself { 1 } else { 2 });
+        office.stop().await;
+        office.start().await;
+        assert_eq!(office.opened(&case_id).await.disclosure, Some(number + 1));
     }
-    let mut office = Office::open().await;
-    let known = subject();
-    let of_known = office
-        .case_with(vec![text(&known, Class::Identity, "known")])
-        .await;
-    office.stop().await;
-    office.start().await;
-    let broken = failing(&office, "fdatasync", "error=EIO");
-    let new = subject();
-    assert_eq!(reason(&office, &new).await, "KEYS_UNAVAILABLE");
-    assert!(broken.end() > 0);
-    wait_until(async || !personal_serves(&office).await).await;
-    // Also once a write that failed would have been tried again.
-    let begin = std::time::Instant::now();
-    while begin.elapsed() < std::time::Duration::from_secs(3) {
-        assert_eq!(reason(&office, &new).await, "KEYS_UNAVAILABLE");
-    }
-    assert!(
-        office
-            .client
-            .status()
-            .await
-            .keys_unavailable
-            .contains("sync")
-    );
-    let more = office.case_with(vec![text(&known, Class::Identity, "more")]);
-    let more = more.await;
-    assert_eq!(office.texts(&of_known).await, ["known"]);
-    office.stop().await;
-    office.start().await;
-    assert_eq!(office.texts(&more).await, ["more"]);
-    let then = office
-        .case_with(vec![text(&new, Class::Identity, "then")])
-        .await;
-    assert_eq!(office.texts(&then).await, ["then"]);
 }

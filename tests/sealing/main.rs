@@ -10,8 +10,6 @@
     unreachable_pub
 )]
 
-#[path = "../process/inject.rs"]
-mod inject;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -21,6 +19,10 @@ mod damaged;
 mod disclosing;
 mod erasing;
 mod failing;
+#[path = "../process/inject.rs"]
+mod inject;
+mod key_store_failing;
+mod moved;
 mod names;
 mod office;
 mod planted;

@@ -56,11 +56,7 @@ impl Office {
     }
 
     pub fn url(&self) -> String {
-        self.server.as_ref().unwrap().url()
-    }
-
-    pub fn server(&self) -> &Server {
-        self.server.as_ref().unwrap()
+        self.server().url()
     }
 
     /// Everything that the server logged so far.

@@ -123,6 +123,11 @@ impl ValidEvent {
         self.sealed.push(sealed);
     }
 
+    /// The sealed values that are to be stored beside it.
+    pub fn sealed(&self) -> &[v1::SealedPersonal] {
+        &self.sealed
+    }
+
     /// Identifier of the event.
     pub fn event_id(&self) -> Uuid {
         self.event_id

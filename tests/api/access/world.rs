@@ -11,7 +11,7 @@ use casetrail::access::{Access, CallLimits, Issuer, PseudonymKey};
 use casetrail::domain::TwoPersons;
 use casetrail::ledger::{Clock, Ledger};
 use casetrail::log::MemoryLog;
-use casetrail::service::{self, Protection, TlsFiles};
+use casetrail::service::{self, Protection, RetentionRule, TlsFiles};
 use casetrail::wire::v1::{
     self, AccountSpecification, CreateTokenRequest, EnrolCertificateRequest, Role,
     SubmitEventsRequest, admin_service_client::AdminServiceClient,
@@ -168,6 +168,28 @@ pub struct World {
     serving: JoinHandle<()>,
 }
 
+/// By what a world goes.
+pub struct Rules {
+    pub clock: Clock,
+    pub limits: CallLimits,
+    pub two_persons: TwoPersons,
+    /// Whether somebody else than who requested an erasure has to execute it.
+    pub erasure_by_two: bool,
+    pub retention: Vec<RetentionRule>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            clock: Clock::wall(),
+            limits: CallLimits::default(),
+            two_persons: TwoPersons::EVERYWHERE,
+            erasure_by_two: false,
+            retention: Vec::new(),
+        }
+    }
+}
+
 impl World {
     pub async fn start() -> Self {
         Self::with_limits(CallLimits::default()).await
@@ -183,24 +205,39 @@ impl World {
     }
 
     pub async fn with_limits(limits: CallLimits) -> Self {
-        Self::by(Clock::wall(), limits).await
+        Self::under(Rules {
+            limits,
+            ..Rules::default()
+        })
+        .await
     }
 
     /// By a clock of its own.
     pub async fn by_clock(clock: Clock) -> Self {
-        Self::by(clock, CallLimits::default()).await
+        Self::under(Rules {
+            clock,
+            ..Rules::default()
+        })
+        .await
     }
 
     /// Where these acts take two persons.
     pub async fn with_two_persons(two_persons: TwoPersons) -> Self {
-        Self::under(Clock::wall(), CallLimits::default(), two_persons).await
+        Self::under(Rules {
+            two_persons,
+            ..Rules::default()
+        })
+        .await
     }
 
-    async fn by(clock: Clock, limits: CallLimits) -> Self {
-        Self::under(clock, limits, TwoPersons::EVERYWHERE).await
-    }
-
-    async fn under(clock: Clock, limits: CallLimits, two_persons: TwoPersons) -> Self {
+    pub async fn under(rules: Rules) -> Self {
+        let Rules {
+            clock,
+            limits,
+            two_persons,
+            erasure_by_two,
+            retention,
+        } = rules;
         let folder = TempDir::new().unwrap();
         let (server_root, client_root) = (Root::new("server root"), Root::new("client root"));
         let server = server_root.server();
@@ -219,7 +256,8 @@ impl World {
         );
         let issuer = Issuer::new(ISSUER.to_owned(), AUDIENCE.to_owned(), names, keys).unwrap();
 
-        let persons = persons(folder.path(), &folder.path().join("keys"));
+        let mut persons = persons(folder.path(), &folder.path().join("keys"));
+        persons.erasure.second_person = erasure_by_two;
         let ledger = Ledger::open_by(clock, Arc::new(MemoryLog::new()), None, Some(persons));
         let ledger = Arc::new(ledger.unwrap());
         let key = PseudonymKey::random().unwrap().0;
@@ -236,7 +274,7 @@ impl World {
             access: Some(Arc::clone(&access)),
         };
         let bound = service::Server::bind_protected("127.0.0.1:0".parse().unwrap(), protection);
-        let server = bound.await.unwrap();
+        let server = bound.await.unwrap().with_retention(retention);
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(async move { server.run(ledger, stopped).await.unwrap() });
