@@ -182,8 +182,8 @@ impl fmt::Display for SubmitError {
                 payload,
             } => write!(
                 f,
-                "changes[{change}].events[{event}].{payload}: the role of the account may not record \
-                 this: have it recorded by one that may"
+                "changes[{change}].events[{event}].{payload}: the account may not record this, by its \
+                 role or since the case is another organisation's: have it recorded by one that may"
             ),
             Self::CaseIdTaken { change, case_id } => write!(
                 f,

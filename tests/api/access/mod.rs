@@ -7,6 +7,7 @@ mod limits;
 mod monitor;
 mod names;
 mod personal;
+mod referral;
 mod scope;
 mod table;
 mod transport;

@@ -17,7 +17,7 @@ use crate::practice::words::{Telling, an, fact};
 use crate::support::{event_with, fresh_uuid};
 use crate::together::{change, submission};
 
-fn value(subject: &str, class: Class, field: &str, text: &str) -> PersonalValue {
+pub fn value(subject: &str, class: Class, field: &str, text: &str) -> PersonalValue {
     PersonalValue {
         subject_id: subject.to_owned(),
         personal_class: class.into(),
@@ -27,7 +27,7 @@ fn value(subject: &str, class: Class, field: &str, text: &str) -> PersonalValue 
 }
 
 /// Opens a case with a value of a class that identifies, and one of what the person told.
-async fn opened_about(caller: &Caller, event: Event, subject: &str) -> String {
+pub async fn opened_about(caller: &Caller, event: Event, subject: &str) -> String {
     let mut event = event;
     event.personal = vec![
         value(subject, Class::Identity, "birth_date", "1991-02-03"),
@@ -39,7 +39,7 @@ async fn opened_about(caller: &Caller, event: Event, subject: &str) -> String {
     case_id
 }
 
-async fn personal(caller: &Caller, case_id: &str) -> Result<GetPersonalResponse, Status> {
+pub async fn personal(caller: &Caller, case_id: &str) -> Result<GetPersonalResponse, Status> {
     let request = GetPersonalRequest {
         case_ids: vec![case_id.to_owned()],
         purpose: DisclosurePurpose::CaseWork.into(),
