@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::call::blocking;
 use super::status::Failure;
 use super::{Shared, stopped};
-use crate::domain::Sight;
+use crate::domain::{CaseState, Sight};
 use crate::ledger::{Ledger, Recorder};
 use crate::names::{Found, NameIndex, Named, Sought};
 use crate::seal::{Keyring, Unopened};
@@ -274,7 +274,7 @@ fn disclosed(matching: &NameMatch) -> DisclosedValues {
     }
 }
 
-/// Of those found, whom there are for the caller and whose names still count, and whether there are more.
+/// Of those found, whose names the caller may open and still count, and whether there are more.
 fn matches(
     ledger: &Ledger,
     sight: &Sight,
@@ -288,7 +288,12 @@ fn matches(
             break;
         }
         let case = ledger.views().case(found.case_id).cloned();
-        let Some(case) = case.filter(|case| sight.includes(case)) else {
+        // Names are of class identity: whom a referral does not open it to finds none.
+        let is_opened = |case: &Arc<CaseState>| {
+            let identity = [PersonalClass::Identity];
+            !sight.opened(case, &identity).is_empty()
+        };
+        let Some(case) = case.filter(is_opened) else {
             continue;
         };
         let facts = case.facts();

@@ -131,7 +131,7 @@ impl PersonalService for Personal {
 /// Who reads personal data.
 struct Reader {
     who: Recorder,
-    /// The classes that they may read.
+    /// The classes that their role may read.
     classes: &'static [PersonalClass],
 }
 
@@ -244,6 +244,8 @@ impl Page<'_> {
         let begin = self.query.begin;
         let skipped = usize::try_from(begin.case).unwrap_or(usize::MAX);
         for (place, case) in (begin.case..).zip(cases.iter().skip(skipped)) {
+            let sight = &self.reader.who.authority.sight;
+            let classes = sight.opened(case, self.reader.classes);
             let first = if place == begin.case { begin.event } else { 0 };
             let skipped = usize::try_from(first).unwrap_or(usize::MAX);
             for (index, fact) in (first..).zip(case.facts().iter().skip(skipped)) {
@@ -264,19 +266,19 @@ impl Page<'_> {
                     value: None,
                 };
                 for sealed in &record.sealed {
-                    self.open(case.case_id(), fact.event_id, sealed, &entry)?;
+                    self.open((case.case_id(), fact.event_id), sealed, &classes, &entry)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Opens what is asked for and may be read of one subject's values in an event.
+    /// Opens what is asked for of one subject's values in an event, of the classes that may be read.
     fn open(
         &mut self,
-        case_id: Uuid,
-        event_id: Uuid,
+        (case_id, event_id): (Uuid, Uuid),
         sealed: &SealedPersonal,
+        classes: &[PersonalClass],
         entry: &PersonalEntry,
     ) -> Result<(), Failure> {
         let damaged = || Failure::sealed_value_damaged(entry.position);
@@ -286,7 +288,7 @@ impl Page<'_> {
             if !self.query.asks_for(subject, class) {
                 continue;
             }
-            if !self.reader.classes.contains(&class) {
+            if !classes.contains(&class) {
                 self.answer.withheld = self.answer.withheld.saturating_add(1);
                 continue;
             }
