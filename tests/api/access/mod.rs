@@ -1,5 +1,6 @@
 //! Who is calling and what they may do: over TLS, with real tokens, certificates and JWTs.
 
+mod alerts;
 mod cases;
 mod forged;
 mod grants;
