@@ -113,21 +113,20 @@ impl Disclosures {
     }
 
     /// Disclosures from a place in the file on, at most so many, of one subject or of all, and the place
-    /// to go on from where there may be more. Blocks.
+    /// of the next one where there is one. `is_told` leaves out of one what is not told of it, and says
+    /// whether anything is. Blocks.
     pub(super) fn list(
         &self,
         from: u64,
         subject: Option<Uuid>,
         count: usize,
+        is_told: impl Fn(&mut Disclosure) -> bool,
     ) -> io::Result<(Vec<Disclosure>, Option<u64>)> {
         let until = *self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         let subject = subject.map(|subject| subject.to_string());
         let mut at = from.max(FORMAT.len() as u64);
         let mut listed = Vec::new();
         while at < until {
-            if listed.len() >= count {
-                return Ok((listed, Some(at)));
-            }
             let damaged = || io::Error::other("the record of disclosures is damaged");
             let (mut disclosure, next) = read(&self.file, at)?.ok_or_else(damaged)?;
             if let Some(subject) = &subject {
@@ -137,7 +136,10 @@ impl Disclosures {
             }
             // A search by name that found nobody concerns no subject.
             let of_nobody = disclosure.name_search && subject.is_none();
-            if of_nobody || !disclosure.values.is_empty() {
+            if (of_nobody || !disclosure.values.is_empty()) && is_told(&mut disclosure) {
+                if listed.len() >= count {
+                    return Ok((listed, Some(at)));
+                }
                 listed.push(disclosure);
             }
             at = next;

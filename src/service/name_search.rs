@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::call::blocking;
+use super::personal::number_told;
 use super::status::Failure;
 use super::{Shared, stopped};
 use crate::domain::{CaseState, Sight};
@@ -245,7 +246,7 @@ pub(super) async fn search(
             (sought, found)
         };
         let (matches, more) = matches(ledger, &who.authority.sight, &sought, &found)?;
-        let disclosure = ledger.record_disclosure(Disclosure {
+        let number = ledger.record_disclosure(Disclosure {
             number: 0,
             recorded_at: Some(ledger.clock().now().into()),
             purpose: request.purpose,
@@ -255,11 +256,13 @@ pub(super) async fn search(
             name_search: true,
             values: matches.iter().map(disclosed).collect(),
         });
+        let number = number.map_err(Failure::disclosures_unavailable)?;
+        let number = number_told(&who.authority.sight, number);
         Ok(SearchByNameResponse {
             matches,
             more,
             position,
-            disclosure: disclosure.map_err(Failure::disclosures_unavailable)?,
+            disclosure: number.unwrap_or_default(),
         })
     })
     .await?

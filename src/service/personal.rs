@@ -99,26 +99,16 @@ impl PersonalService for Personal {
             if shared.ledger.keyring().is_none() {
                 return Err(Failure::no_keys());
             }
-            let (mut disclosures, next) = blocking({
+            let (disclosures, next) = blocking({
                 let (shared, query) = (Arc::clone(&shared), query.clone());
                 move || {
+                    let is_told = |it: &mut Disclosure| keep_told(&shared, &sight, it);
                     let ledger = &shared.ledger;
-                    ledger.disclosures(query.begin, query.subject, query.page_size)
+                    ledger.disclosures(query.begin, query.subject, query.page_size, is_told)
                 }
             })
             .await?
             .map_err(Failure::disclosures_unavailable)?;
-            // What was disclosed of cases out of sight is not told.
-            for disclosure in &mut disclosures {
-                let is_seen = |values: &DisclosedValues| {
-                    let case_id = Uuid::try_parse(&values.case_id);
-                    case_id.is_ok_and(|case_id| shared.sees(&sight, case_id))
-                };
-                disclosure.values.retain(is_seen);
-            }
-            disclosures.retain(|disclosure| {
-                !disclosure.values.is_empty() || (sight == Sight::All && disclosure.name_search)
-            });
             Ok(ListDisclosuresResponse {
                 disclosures,
                 next_page_token: next.map(|place| query.token(place)).unwrap_or_default(),
@@ -126,6 +116,23 @@ impl PersonalService for Personal {
         })
         .await
     }
+}
+
+/// Leaves out of a disclosure what a caller is not told: what was disclosed of cases out of sight, and
+/// its number where there are any. False where nothing is left.
+fn keep_told(shared: &Shared, sight: &Sight, disclosure: &mut Disclosure) -> bool {
+    disclosure.number = number_told(sight, disclosure.number).unwrap_or_default();
+    disclosure.values.retain(|values| {
+        let case_id = Uuid::try_parse(&values.case_id);
+        case_id.is_ok_and(|case_id| shared.sees(sight, case_id))
+    });
+    !disclosure.values.is_empty() || (*sight == Sight::All && disclosure.name_search)
+}
+
+/// The number of a disclosure, for who sees every case: to others it would tell how much is disclosed of
+/// cases out of their sight.
+pub(super) fn number_told(sight: &Sight, number: u64) -> Option<u64> {
+    Some(number).filter(|_| *sight == Sight::All)
 }
 
 /// Who reads personal data.
@@ -221,7 +228,8 @@ fn disclose(
                 })
                 .collect(),
         });
-        answer.disclosure = Some(number.map_err(Failure::disclosures_unavailable)?);
+        let number = number.map_err(Failure::disclosures_unavailable)?;
+        answer.disclosure = number_told(&reader.who.authority.sight, number);
     }
     Ok(answer)
 }
