@@ -31,16 +31,15 @@ pub(super) fn answer(
     if is_other {
         return Ok(None);
     }
-    let same = records.first().is_some_and(|(_, first)| {
-        let is_theirs = organisation
-            .as_ref()
-            .is_none_or(|it| *it == first.organisation);
-        is_theirs && first.submission_digest == digest[..]
+    let first = records.first().map(|(_, first)| first);
+    let is_theirs = first.is_some_and(|first| {
+        let organisation = organisation.as_ref();
+        organisation.is_none_or(|it| *it == first.organisation)
     });
-    if !same {
+    if !is_theirs || first.is_none_or(|first| first.submission_digest != digest[..]) {
         return Err(SubmitError::RequestIdReused {
             request_id,
-            position: first_position,
+            position: is_theirs.then_some(first_position),
         });
     }
     let mut results: Vec<CaseChangeResult> = Vec::new();

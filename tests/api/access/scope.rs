@@ -260,6 +260,9 @@ async fn an_identifier_in_use_out_of_sight_is_not_taken_and_nothing_of_its_case_
     let status = stranger.submit(request).await.unwrap_err();
     let info = status.get_details_error_info().unwrap();
     assert_eq!(info.reason, "REQUEST_ID_REUSED");
+    // Nor where it stands in the log.
+    assert!(!info.metadata.contains_key("position"));
+    assert!(!status.message().contains("position"), "{status:?}");
     world.end().await;
 }
 
