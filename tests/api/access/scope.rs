@@ -236,6 +236,81 @@ async fn watched(caller: &Caller, start: v1::watch_status_request::Start) -> Vec
     }
 }
 
+/// The next change of status that a stream tells.
+async fn next_change(answers: &mut tonic::Streaming<v1::WatchStatusResponse>) -> v1::StatusChange {
+    loop {
+        let answer = answers.message().await.unwrap().unwrap();
+        if let Item::StatusChange(change) = answer.item.unwrap() {
+            return change;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_is_told_of_a_case_that_comes_into_sight_and_of_none_that_went() {
+    let world = World::start().await;
+    let owner = world.caller("worker-1", Role::CaseWorker, "org-1").await;
+    let partner = world.caller("worker-2", Role::CaseWorker, "org-2").await;
+    let watch = |caller: &Caller| {
+        let mut monitor = caller.monitor();
+        async move {
+            let request = v1::WatchStatusRequest {
+                start: Some(v1::watch_status_request::Start::Snapshot(true)),
+                ..v1::WatchStatusRequest::default()
+            };
+            monitor.watch_status(request).await.unwrap().into_inner()
+        }
+    };
+    let (mut owners, mut partners) = (watch(&owner).await, watch(&partner).await);
+    let theirs = opened(&owner, an(E::DetentionAcknowledged).on("2024-03-01")).await;
+    // The watch has come past the opening, which it is not told, once it tells what came behind it.
+    let first = opened(&partner, an(E::DetentionAcknowledged)).await;
+    assert_eq!(next_change(&mut partners).await.case_id, first);
+    let offer = record(&owner, &theirs, offered_to("org-2")).await.unwrap();
+    let told = next_change(&mut partners).await;
+    assert_eq!((&told.case_id, told.version), (&theirs, 2));
+    assert_eq!(told.event_type(), E::ReferralOffered);
+    let now = owner.get(&theirs).await.unwrap().standing;
+    assert_eq!((told.standing, told.previous_standing), (now, None));
+    let visit = an(E::VisitedAndRegistered).on("2024-03-02");
+    record(&owner, &theirs, visit).await.unwrap();
+    let told = next_change(&mut partners).await;
+    assert_eq!(told.event_type(), E::VisitedAndRegistered);
+    assert!(told.previous_standing.is_some());
+    // Out of sight nothing more is told of it,
+    let revoked = fact(Payload::ReferralRevoked(ReferralRevoked {
+        referral_event_id: offer,
+        reason: v1::ReasonCode::Other.into(),
+    }));
+    for event in [
+        revoked.on("2024-04-02"),
+        an(E::ReleaseListed).on("2024-04-03"),
+    ] {
+        record(&owner, &theirs, event).await.unwrap();
+    }
+    let own = opened(&partner, an(E::DetentionAcknowledged)).await;
+    assert_eq!(next_change(&mut partners).await.case_id, own);
+    // until it is transferred.
+    record(&owner, &theirs, transferred_to("org-2"))
+        .await
+        .unwrap();
+    let told = next_change(&mut partners).await;
+    assert_eq!(told.case_id, theirs);
+    assert_eq!(told.event_type(), E::CaseTransferred);
+    // Whose case it was is told of changes alone.
+    for event in [E::DetentionAcknowledged, E::VisitedAndRegistered] {
+        assert_eq!(next_change(&mut owners).await.event_type(), event);
+    }
+    assert_eq!(
+        next_change(&mut owners).await.event_type(),
+        E::ReleaseListed
+    );
+    let end = opened(&owner, an(E::DetentionAcknowledged)).await;
+    assert_eq!(next_change(&mut owners).await.case_id, end);
+    drop((owners, partners));
+    world.end().await;
+}
+
 #[tokio::test]
 async fn an_identifier_in_use_out_of_sight_is_not_taken_and_nothing_of_its_case_is_told() {
     let world = World::start().await;
