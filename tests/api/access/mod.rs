@@ -8,6 +8,7 @@ mod limits;
 mod monitor;
 mod names;
 mod personal;
+mod records;
 mod referral;
 mod scope;
 mod table;
