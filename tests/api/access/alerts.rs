@@ -103,6 +103,18 @@ async fn a_clause_is_due_by_the_cases_that_the_caller_sees() {
         .unwrap();
     assert_eq!(clauses(&told(others).await.0), ["1"]);
     assert_eq!(listed(&auditor).await, []);
+    // Where the one that goes on is out of sight, nothing is outstanding.
+    let given = opened(&other, a_hostage()).await;
+    assert_eq!(clauses(&told(others).await.1), ["1"]);
+    record(&other, &given, transferred_to("org-1"))
+        .await
+        .unwrap();
+    let survivor = opened(&owner, a_hostage()).await;
+    let merging = crate::together::merge(&survivor, &given);
+    owner.submit(merging).await.unwrap();
+    assert_eq!(clauses(&told(others).await.0), ["1"]);
+    assert_eq!(listed(&other).await, []);
+    assert_eq!(listed(&auditor).await.len(), 1);
     drop((watch, again));
     world.end().await;
 }

@@ -7,11 +7,13 @@ use casetrail::wire::v1::{
     self, CaseTransferred, Credibility, Event, EventType as E, ReferralOffered, ReferralRevoked,
     Role, VerificationChanged, event::Payload, watch_status_response::Item,
 };
+use tokio::time::timeout;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::two_persons::closed_on;
 use super::world::{Caller, World, reason};
+use crate::alert_world::PATIENCE;
 use crate::practice::words::{Telling, an, clause, corrected, fact, linked, retracted, signed};
 use crate::support::fresh_uuid;
 use crate::together::{change, submission};
@@ -239,7 +241,8 @@ async fn watched(caller: &Caller, start: v1::watch_status_request::Start) -> Vec
 /// The next change of status that a stream tells.
 async fn next_change(answers: &mut tonic::Streaming<v1::WatchStatusResponse>) -> v1::StatusChange {
     loop {
-        let answer = answers.message().await.unwrap().unwrap();
+        let answer = timeout(PATIENCE, answers.message()).await;
+        let answer = answer.expect("something is told").unwrap().unwrap();
         if let Item::StatusChange(change) = answer.item.unwrap() {
             return change;
         }
