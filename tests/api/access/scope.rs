@@ -240,13 +240,15 @@ async fn watched(caller: &Caller, start: v1::watch_status_request::Start) -> Vec
 
 /// The next change of status that a stream tells.
 async fn next_change(answers: &mut tonic::Streaming<v1::WatchStatusResponse>) -> v1::StatusChange {
-    loop {
-        let answer = timeout(PATIENCE, answers.message()).await;
-        let answer = answer.expect("something is told").unwrap().unwrap();
-        if let Item::StatusChange(change) = answer.item.unwrap() {
-            return change;
+    let change = async {
+        loop {
+            let answer = answers.message().await.unwrap().unwrap();
+            if let Item::StatusChange(change) = answer.item.unwrap() {
+                return change;
+            }
         }
-    }
+    };
+    timeout(PATIENCE, change).await.expect("something is told")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
