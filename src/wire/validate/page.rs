@@ -20,19 +20,18 @@ use crate::wire::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 
-/// What seals the tokens of this process.
-static SEALING: LazyLock<XChaCha20Poly1305> =
-    LazyLock::new(|| XChaCha20Poly1305::new(&random().into()));
+/// Stands for a token where the system has no randomness to seal one: it is refused, so that nobody takes
+/// a page for the last one.
+const NO_TOKEN: &str = "-";
 
-/// 244 random bits.
-fn random() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    let [first, second] = [Uuid::new_v4(), Uuid::new_v4()];
-    let random = first.as_bytes().iter().chain(second.as_bytes());
-    for (to, from) in bytes.iter_mut().zip(random) {
-        *to = *from;
-    }
-    bytes
+/// What seals the tokens of this process; none where the system has no randomness.
+static SEALING: LazyLock<Option<XChaCha20Poly1305>> =
+    LazyLock::new(|| Some(XChaCha20Poly1305::new(&random::<32>()?.into())));
+
+fn random<const BYTES: usize>() -> Option<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// The list to which page tokens belong.
@@ -58,16 +57,17 @@ impl PageScope {
 
     /// The token of the page that begins at an index or position.
     pub fn token(self, begin: u64) -> String {
+        self.sealed(begin).unwrap_or_else(|| NO_TOKEN.to_owned())
+    }
+
+    fn sealed(self, begin: u64) -> Option<String> {
         let mut place = [begin.to_be_bytes(), self.0.to_be_bytes()].concat();
-        let mut nonce = [0; NONCE_BYTES];
-        for (to, from) in nonce.iter_mut().zip(random()) {
-            *to = from;
-        }
+        let nonce = random::<NONCE_BYTES>()?;
+        let sealing = SEALING.as_ref()?;
         let in_place = place.as_mut_slice().into();
-        // What is this short can always be sealed.
-        let tag = SEALING.encrypt_inout_detached(&XNonce::from(nonce), &[], in_place);
-        let tag = tag.unwrap_or_default();
-        URL_SAFE_NO_PAD.encode([&nonce, place.as_slice(), &tag].concat())
+        let tag = sealing.encrypt_inout_detached(&XNonce::from(nonce), &[], in_place);
+        let tag = tag.ok()?;
+        Some(URL_SAFE_NO_PAD.encode([&nonce, place.as_slice(), &tag].concat()))
     }
 
     fn of(list: &[u8], content: &[u8]) -> Self {
@@ -131,7 +131,8 @@ fn opened(token: &str) -> Option<(u64, u64)> {
     let (place, tag) = sealed.split_last_chunk::<TAG_BYTES>()?;
     let mut place = <[u8; 16]>::try_from(place).ok()?;
     let in_place = place.as_mut_slice().into();
-    SEALING
+    let sealing = SEALING.as_ref()?;
+    sealing
         .decrypt_inout_detached(&XNonce::from(*nonce), &[], in_place, &(*tag).into())
         .ok()?;
     let place = u128::from_be_bytes(place);
