@@ -224,7 +224,10 @@ async fn an_id_reused_with_other_content_is_refused() {
     let refused = submit(&ledger, &other).await;
     assert!(matches!(
         refused,
-        Err(SubmitError::RequestIdReused { position: 0, .. })
+        Err(SubmitError::RequestIdReused {
+            position: Some(0),
+            ..
+        })
     ));
 
     let mut event = valid_event(E::RemainsReported);

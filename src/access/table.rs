@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use crate::domain::{Authority, Sight, TwoPersons, Writes};
+use crate::domain::{Authority, Referred, Sight, TwoPersons, Writes};
 use crate::wire::event_type;
 use crate::wire::v1::{CaseKind, EventType as E, PersonalClass, Role};
 use Role::{Admin, Auditor, CaseWorker, Forensic, Monitor, Supervisor};
@@ -120,6 +120,35 @@ const SUPERVISED: &[E] = &[
     E::ErasureRefused,
 ];
 
+/// What of what its role records an account may record in a case that is only referred to its
+/// organisation: the answer while it is offered, and once it is accepted what the service takes. The
+/// rest is for those whose case it is.
+pub const REFERRED: Referred = Referred {
+    offered: Writes::Only(&[&[E::ReferralAccepted, E::ReferralRejected]]),
+    accepted: Writes::AllBut {
+        never: &[&[
+            E::CaseClosed,
+            E::CaseReopened,
+            E::ClosureProposed,
+            E::EventRetracted,
+            E::CasesMerged,
+            E::CasesUnmerged,
+            E::ReferralOffered,
+            E::ReferralRevoked,
+            E::CaseTransferred,
+            E::ConsentRecorded,
+            E::ConsentWithdrawn,
+            E::CaseCovered,
+            E::CaseUncovered,
+            E::ErasureRequested,
+            E::ErasureExecuted,
+            E::ErasureRefused,
+        ]],
+        unconfirmed_only: DEATHS,
+        verifies: &[],
+    },
+};
+
 /// What an account of a role sees and records, where these acts take two persons.
 pub fn authority(role: Role, organisation: &str, two_persons: TwoPersons) -> Authority {
     let own = |kinds| Sight::Organisation {
@@ -154,6 +183,7 @@ pub fn authority(role: Role, organisation: &str, two_persons: TwoPersons) -> Aut
     Authority {
         sight,
         writes,
+        referred: REFERRED,
         two_persons,
     }
 }
@@ -264,6 +294,27 @@ pub fn document() -> String {
         }
         let recorded = recorded(writes);
         let _ = write!(out, "\n| {name} | {seen}{masked} | {opened} | {recorded} |");
+    }
+    out.push_str(
+        "\n\n| a case of | lets its organisation record, of what the role does |\n|---|---|",
+    );
+    let (offered, accepted) = (recorded(REFERRED.offered), recorded(REFERRED.accepted));
+    for (share, recorded) in [
+        (
+            "the own organisation: opened by it, or transferred to it last",
+            "everything; CaseTransferred unless it was transferred on; ReferralAccepted and \
+             ReferralRejected of a referral to itself alone",
+        ),
+        (
+            "another one, referred and accepted",
+            &format!("{accepted}; ReferralCompleted of a referral to itself alone"),
+        ),
+        (
+            "another one, offered",
+            &format!("{offered}, of a referral to itself alone"),
+        ),
+    ] {
+        let _ = write!(out, "\n| {share} | {recorded} |");
     }
     out.push('\n');
     out

@@ -28,7 +28,7 @@ mod two_persons;
 mod user_account;
 
 pub use alert::{Alert, AlertThresholds};
-pub use authority::{Authority, Sight, Writes};
+pub use authority::{Authority, Referred, Share, Sight, Writes};
 pub use fact::Fact;
 pub use fold::Image;
 pub use matter::Matter;

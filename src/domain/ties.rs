@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::authority::Share;
 use super::fact::{Effect, Fact, FactIndex};
 use super::lifecycle;
 use super::matter::Matter;
@@ -18,7 +19,7 @@ use super::state::CaseState;
 use crate::wire::edtf::Day;
 use crate::wire::v1::{
     self, Case, CaseLink, ClosureProposal, Consent, Coverage, EventType, FollowUp, MergeRole,
-    OpenAccessRequest, OpenErasureRequest, Referral, event::Payload,
+    OpenAccessRequest, OpenErasureRequest, PersonalClass, Referral, event::Payload,
 };
 use crate::wire::validate::ValidEvent;
 
@@ -124,11 +125,62 @@ impl Ties {
         self.said_of_duplicates.sort_by_key(|said| said.position);
     }
 
-    /// Whether the case was transferred to an organisation, or is referred to it: the referral is
-    /// offered or accepted.
-    pub(super) fn concern(&self, organisation: &str) -> bool {
-        let mut referrals = self.referrals.iter();
-        self.transferred_to == organisation || referrals.any(|it| it.recipient == organisation)
+    /// What the case is to an organisation that did not open it: its own where it was transferred to it,
+    /// or referred to it by a referral that is offered or accepted.
+    pub(super) fn share(&self, organisation: &str) -> Option<Share> {
+        if self.transferred_to == organisation {
+            return Some(Share::Own);
+        }
+        let referrals = self.referrals_to(organisation);
+        let shares = referrals.map(|referral| match referral.accepted {
+            true => Share::Accepted,
+            false => Share::Offered,
+        });
+        shares.reduce(|one, other| match (one, other) {
+            (Share::Offered, other) => other,
+            (one, _) => one,
+        })
+    }
+
+    /// All organisations of which [`Ties::share`] tells a share.
+    pub(super) fn organisations(self) -> impl Iterator<Item = String> {
+        let recipients = self.referrals.into_iter().map(|it| it.recipient);
+        let holder = Some(self.transferred_to).filter(|holder| !holder.is_empty());
+        recipients.chain(holder)
+    }
+
+    /// The organisation that is responsible for the case: that to which it was transferred last, or that
+    /// which opened it.
+    pub(super) fn holder<'a>(&'a self, case: &'a CaseState) -> &'a str {
+        match self.transferred_to.as_str() {
+            "" => case.organisation(),
+            holder => holder,
+        }
+    }
+
+    /// To whom a referral that is offered or accepted was offered.
+    pub(super) fn recipient(&self, referral_event_id: &str) -> Option<&str> {
+        let referral = self.referral(referral_event_id)?;
+        Some(&referral.recipient)
+    }
+
+    /// Whether a referral to an organisation rests on a consent that stands, was given for the same
+    /// service, names the organisation, and does not withhold a class of personal data.
+    pub(super) fn consent_to(&self, organisation: &str, class: PersonalClass) -> bool {
+        self.referrals_to(organisation).any(|referral| {
+            let mut consents = self.consents.iter();
+            let consent = consents.find(|it| it.event_id == referral.consent_event_id);
+            consent.is_some_and(|consent| {
+                consent.purpose == referral.service
+                    && consent.recipients.iter().any(|it| it == organisation)
+                    && !consent.withheld_classes().any(|withheld| withheld == class)
+            })
+        })
+    }
+
+    fn referrals_to(&self, organisation: &str) -> impl Iterator<Item = &Referral> {
+        let referrals = self.referrals.iter();
+        referrals.filter(move |referral| referral.recipient == organisation)
     }
 
     /// The clauses under which the case was put.

@@ -135,7 +135,8 @@ impl Disclosures {
     }
 
     /// Disclosures from a place in the file on, at most so many, of one subject or of all, and the place
-    /// to go on from where there may be more. It looks through a bounded part of the file. Blocks.
+    /// of the next one where there is one, or to go on from: it looks through a bounded part of the file.
+    /// `is_told` leaves out of one what is not told of it, and says whether anything is. Blocks.
     ///
     /// # Errors
     /// They can't be read.
@@ -144,6 +145,7 @@ impl Disclosures {
         from: u64,
         subject: Option<Uuid>,
         count: usize,
+        is_told: impl Fn(&mut Disclosure) -> bool,
     ) -> io::Result<(Vec<Disclosure>, Option<u64>)> {
         let until = self.end().durable;
         let subject = subject.map(|subject| subject.to_string());
@@ -151,7 +153,7 @@ impl Disclosures {
         let mut at = begin;
         let mut listed = Vec::new();
         while at < until {
-            if listed.len() >= count || at.saturating_sub(begin) >= LISTED_BYTES_MAX {
+            if at.saturating_sub(begin) >= LISTED_BYTES_MAX {
                 return Ok((listed, Some(at)));
             }
             let damaged = || io::Error::other("the record of disclosures is damaged");
@@ -164,7 +166,10 @@ impl Disclosures {
             }
             // A search by name that found nobody concerns no subject.
             let of_nobody = disclosure.name_search && subject.is_none();
-            if of_nobody || !disclosure.values.is_empty() {
+            if (of_nobody || !disclosure.values.is_empty()) && is_told(&mut disclosure) {
+                if listed.len() >= count {
+                    return Ok((listed, Some(at)));
+                }
                 listed.push(disclosure);
             }
             at = frame.next;

@@ -54,8 +54,8 @@ pub enum SubmitError {
     RequestIdReused {
         /// The request_id.
         request_id: Uuid,
-        /// Position of its first record.
-        position: u64,
+        /// Position of its first record; none where another organisation recorded it.
+        position: Option<u64>,
     },
     /// The request_id was taken for that of another submission, which about one in 10^12 is; that is
     /// known now, so that it will be judged when it is sent again.
@@ -165,11 +165,19 @@ impl fmt::Display for SubmitError {
             ),
             Self::RequestIdReused {
                 request_id,
-                position,
+                position: Some(position),
             } => write!(
                 f,
                 "submission {request_id} is recorded already with other content, from position \
                  {position} on: choose a new request_id for a new submission"
+            ),
+            Self::RequestIdReused {
+                request_id,
+                position: None,
+            } => write!(
+                f,
+                "submission {request_id} is recorded already: choose a new request_id for a new \
+                 submission"
             ),
             Self::RequestIdConfused => write!(
                 f,
@@ -182,8 +190,8 @@ impl fmt::Display for SubmitError {
                 payload,
             } => write!(
                 f,
-                "changes[{change}].events[{event}].{payload}: the role of the account may not record \
-                 this: have it recorded by one that may"
+                "changes[{change}].events[{event}].{payload}: the account may not record this, by its \
+                 role or since the case is another organisation's: have it recorded by one that may"
             ),
             Self::CaseIdTaken { change, case_id } => write!(
                 f,

@@ -250,8 +250,9 @@ impl Ledger {
         self.persons()?.disclosures.record(disclosure)
     }
 
-    /// Disclosures from a place on, at most so many, of one subject or of all, and the place to go on
-    /// from where there may be more. Blocks.
+    /// Disclosures from a place on, at most so many, of one subject or of all, and the place of the next
+    /// one where there is one. `is_told` leaves out of one what is not told of it, and says whether
+    /// anything is. Blocks.
     ///
     /// # Errors
     /// They can't be read.
@@ -260,8 +261,10 @@ impl Ledger {
         from: u64,
         subject: Option<Uuid>,
         count: usize,
+        is_told: impl Fn(&mut Disclosure) -> bool,
     ) -> io::Result<(Vec<Disclosure>, Option<u64>)> {
-        self.persons()?.disclosures.list(from, subject, count)
+        let disclosures = &self.persons()?.disclosures;
+        disclosures.list(from, subject, count, is_told)
     }
 
     fn persons(&self) -> io::Result<&OpenPersons> {

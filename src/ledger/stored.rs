@@ -41,16 +41,15 @@ pub(super) fn answer(log: &dyn Log, known: &Known) -> Result<Option<Stored>, Sub
     if is_other {
         return Ok(None);
     }
-    let same = records.first().is_some_and(|(_, first)| {
-        let is_theirs = organisation
-            .as_ref()
-            .is_none_or(|it| *it == first.organisation);
-        is_theirs && is_same(content, first, &records)
+    let first = records.first().map(|(_, first)| first);
+    let is_theirs = first.is_some_and(|first| {
+        let organisation = organisation.as_ref();
+        organisation.is_none_or(|it| *it == first.organisation)
     });
-    if !same {
+    if !is_theirs || first.is_none_or(|first| !is_same(content, first, &records)) {
         return Err(SubmitError::RequestIdReused {
             request_id,
-            position: first_position,
+            position: is_theirs.then_some(first_position),
         });
     }
     let mut results: Vec<CaseChangeResult> = Vec::new();

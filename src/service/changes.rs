@@ -1,4 +1,5 @@
-//! The changes of standing that records made, read from their blocks once for all watchers.
+//! The changes of standing that records made, and the cases that they brought into an organisation's
+//! sight, read from their blocks once for all watchers.
 //!
 //! Invariant: what a change is sent as is encoded when the first watcher wants it, and shared by all
 //! that do.
@@ -18,13 +19,15 @@ use crate::wire::block::RecordBlock;
 use crate::wire::encoded::Encoded;
 use crate::wire::header::RecordHeader;
 use crate::wire::v1::watch_status_response::Item;
-use crate::wire::v1::{CaseKind, StatusChange, WatchStatusResponse};
+use crate::wire::v1::{
+    CaseKind, EventType, Record, StatusChange, WatchStatusResponse, event::Payload,
+};
 use crate::wire::validate::CaseFilter;
 
 /// How many changes the feed keeps: enough for a watcher that is a little late.
 const FEED_CHANGES_MAX: usize = 4_096;
 
-/// One record that changed how its case stands.
+/// One record that changed how its case stands, or brought it into sight.
 #[derive(Debug)]
 pub(super) struct Change {
     /// The record's position.
@@ -32,17 +35,29 @@ pub(super) struct Change {
     /// The record's case.
     pub(super) case_id: Uuid,
     header: RecordHeader,
+    /// The organisation into whose sight it brings the case, where it changes nothing else.
+    comes_to: Option<String>,
     encoded: OnceLock<Encoded>,
 }
 
 impl Change {
-    /// The change that a record made, if it made one.
+    /// The change that a record made, if it made one, or whom it tells of the case.
     fn read(position: u64, record: Bytes) -> Result<Option<Self>, Failure> {
         let unreadable = |cause: &str| Failure::unreadable_record(position, cause);
         let header =
-            RecordHeader::decode(record).map_err(|error| unreadable(&error.to_string()))?;
+            RecordHeader::decode(record.clone()).map_err(|error| unreadable(&error.to_string()))?;
+        let mut comes_to = None;
         if header.previous_standing.is_none() && header.case_version != 1 {
-            return Ok(None);
+            let shares = [EventType::ReferralOffered, EventType::CaseTransferred];
+            if !shares.contains(&header.event_type()) {
+                return Ok(None);
+            }
+            let record = Record::decode(record).map_err(|error| unreadable(&error.to_string()))?;
+            comes_to = match record.event.and_then(|event| event.payload) {
+                Some(Payload::ReferralOffered(offered)) => Some(offered.recipient),
+                Some(Payload::CaseTransferred(transferred)) => Some(transferred.to_organisation),
+                _ => return Ok(None),
+            };
         }
         let case_id =
             Uuid::try_parse(&header.case_id).map_err(|error| unreadable(&error.to_string()))?;
@@ -50,6 +65,7 @@ impl Change {
             position,
             case_id,
             header,
+            comes_to,
             encoded: OnceLock::new(),
         }))
     }
@@ -58,6 +74,12 @@ impl Change {
     pub(super) fn is_of_account(&self) -> bool {
         let standing = self.header.standing.as_ref();
         standing.is_some_and(|standing| standing.kind() == CaseKind::UserAccount)
+    }
+
+    /// Whether it is one for a caller: a change of standing is for all, and a case that comes into an
+    /// organisation's sight for that one.
+    pub(super) fn is_for(&self, organisation: Option<&str>) -> bool {
+        self.comes_to.is_none() || self.comes_to.as_deref() == organisation
     }
 
     /// Whether the case matches before the change or after it.

@@ -18,9 +18,10 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::call::blocking;
+use super::personal::number_told;
 use super::status::Failure;
 use super::{Shared, stopped};
-use crate::domain::Sight;
+use crate::domain::{CaseState, Sight};
 use crate::ledger::{Ledger, Recorder};
 use crate::names::{Found, NameIndex, Named, Sought, Tokens};
 use crate::seal::{Keyring, Unopened};
@@ -243,7 +244,7 @@ pub(super) async fn search(
             (sought, found)
         };
         let (matches, more) = matches(ledger, &who.authority.sight, &sought, &found)?;
-        let disclosure = ledger.record_disclosure(Disclosure {
+        let number = ledger.record_disclosure(Disclosure {
             number: 0,
             recorded_at: Some(ledger.clock().now().into()),
             purpose: request.purpose,
@@ -253,11 +254,13 @@ pub(super) async fn search(
             name_search: true,
             values: matches.iter().map(disclosed).collect(),
         });
+        let number = number.map_err(Failure::disclosures_unavailable)?;
+        let number = number_told(&who.authority.sight, number);
         Ok(SearchByNameResponse {
             matches,
             more,
             position,
-            disclosure: disclosure.map_err(Failure::disclosures_unavailable)?,
+            disclosure: number.unwrap_or_default(),
         })
     })
     .await?
@@ -272,7 +275,7 @@ fn disclosed(matching: &NameMatch) -> DisclosedValues {
     }
 }
 
-/// Of those found, whom there are for the caller and whose names still count, and whether there are more.
+/// Of those found, whose names the caller may open and still count, and whether there are more.
 fn matches(
     ledger: &Ledger,
     sight: &Sight,
@@ -286,7 +289,12 @@ fn matches(
             break;
         }
         let case = ledger.views().case(found.case_id).cloned();
-        let Some(case) = case.filter(|case| sight.includes(case)) else {
+        // Names are of class identity: whom a referral does not open it to finds none.
+        let is_opened = |case: &Arc<CaseState>| {
+            let identity = [PersonalClass::Identity];
+            !sight.opened(case, &identity).is_empty()
+        };
+        let Some(case) = case.filter(is_opened) else {
             continue;
         };
         let facts = case.facts();

@@ -94,26 +94,16 @@ impl PersonalService for Personal {
             if shared.ledger.keyring().is_none() {
                 return Err(Failure::no_keys());
             }
-            let (mut disclosures, next) = blocking({
+            let (disclosures, next) = blocking({
                 let (shared, query) = (Arc::clone(&shared), query.clone());
                 move || {
+                    let is_told = |it: &mut Disclosure| keep_told(&shared, &sight, it);
                     let ledger = &shared.ledger;
-                    ledger.disclosures(query.begin, query.subject, query.page_size)
+                    ledger.disclosures(query.begin, query.subject, query.page_size, is_told)
                 }
             })
             .await?
             .map_err(Failure::disclosures_unavailable)?;
-            // What was disclosed of cases out of sight is not told.
-            for disclosure in &mut disclosures {
-                let is_seen = |values: &DisclosedValues| {
-                    let case_id = Uuid::try_parse(&values.case_id);
-                    case_id.is_ok_and(|case_id| shared.sees(&sight, case_id))
-                };
-                disclosure.values.retain(is_seen);
-            }
-            disclosures.retain(|disclosure| {
-                !disclosure.values.is_empty() || (sight == Sight::All && disclosure.name_search)
-            });
             Ok(ListDisclosuresResponse {
                 disclosures,
                 next_page_token: next.map(|place| query.token(place)).unwrap_or_default(),
@@ -123,10 +113,27 @@ impl PersonalService for Personal {
     }
 }
 
+/// Leaves out of a disclosure what a caller is not told: what was disclosed of cases out of sight, and
+/// its number where there are any. False where nothing is left.
+fn keep_told(shared: &Shared, sight: &Sight, disclosure: &mut Disclosure) -> bool {
+    disclosure.number = number_told(sight, disclosure.number).unwrap_or_default();
+    disclosure.values.retain(|values| {
+        let case_id = Uuid::try_parse(&values.case_id);
+        case_id.is_ok_and(|case_id| shared.sees(sight, case_id))
+    });
+    !disclosure.values.is_empty() || (*sight == Sight::All && disclosure.name_search)
+}
+
+/// The number of a disclosure, for who sees every case: to others it would tell how much is disclosed of
+/// cases out of their sight.
+pub(super) fn number_told(sight: &Sight, number: u64) -> Option<u64> {
+    Some(number).filter(|_| *sight == Sight::All)
+}
+
 /// Who reads personal data.
 struct Reader {
     who: Recorder,
-    /// The classes that they may read.
+    /// The classes that their role may read.
     classes: &'static [PersonalClass],
 }
 
@@ -216,7 +223,8 @@ fn disclose(
                 })
                 .collect(),
         });
-        answer.disclosure = Some(number.map_err(Failure::disclosures_unavailable)?);
+        let number = number.map_err(Failure::disclosures_unavailable)?;
+        answer.disclosure = number_told(&reader.who.authority.sight, number);
     }
     Ok(answer)
 }
@@ -239,6 +247,8 @@ impl Page<'_> {
         let begin = self.query.begin;
         let skipped = usize::try_from(begin.case).unwrap_or(usize::MAX);
         for (place, case) in (begin.case..).zip(cases.iter().skip(skipped)) {
+            let sight = &self.reader.who.authority.sight;
+            let classes = sight.opened(case, self.reader.classes);
             let first = if place == begin.case { begin.event } else { 0 };
             let skipped = usize::try_from(first).unwrap_or(usize::MAX);
             for (index, fact) in (first..).zip(case.facts().iter().skip(skipped)) {
@@ -259,19 +269,19 @@ impl Page<'_> {
                     value: None,
                 };
                 for sealed in &record.sealed {
-                    self.open(case.case_id(), fact.event_id, sealed, &entry)?;
+                    self.open((case.case_id(), fact.event_id), sealed, &classes, &entry)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Opens what is asked for and may be read of one subject's values in an event.
+    /// Opens what is asked for of one subject's values in an event, of the classes that may be read.
     fn open(
         &mut self,
-        case_id: Uuid,
-        event_id: Uuid,
+        (case_id, event_id): (Uuid, Uuid),
         sealed: &SealedPersonal,
+        classes: &[PersonalClass],
         entry: &PersonalEntry,
     ) -> Result<(), Failure> {
         let damaged = || Failure::sealed_value_damaged(entry.position);
@@ -281,7 +291,7 @@ impl Page<'_> {
             if !self.query.asks_for(subject, class) {
                 continue;
             }
-            if !self.reader.classes.contains(&class) {
+            if !classes.contains(&class) {
                 self.answer.withheld = self.answer.withheld.saturating_add(1);
                 continue;
             }

@@ -377,10 +377,15 @@ impl From<SubmitError> for Failure {
             SubmitError::RequestIdReused {
                 request_id,
                 position,
-            } => Self::new(Code::AlreadyExists, "REQUEST_ID_REUSED", message)
-                .with("field", "request_id")
-                .with("request_id", request_id)
-                .with("position", position),
+            } => {
+                let failure = Self::new(Code::AlreadyExists, "REQUEST_ID_REUSED", message)
+                    .with("field", "request_id")
+                    .with("request_id", request_id);
+                match position {
+                    Some(position) => failure.with("position", position),
+                    None => failure,
+                }
+            }
             SubmitError::NotPermitted {
                 change,
                 event,

@@ -13,7 +13,8 @@
 //!   changes alone.
 //!
 //! The `previous_standing` of a change is always how the case stood right before that event, also
-//! where earlier changes were left out.
+//! where earlier changes were left out. A case that is referred or transferred to the organisation of
+//! the watcher is told as one that was opened; where it goes out of sight, nothing more is told of it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -182,7 +183,12 @@ impl Watch {
     /// Whether a change is wanted, and of a case that there is for the watcher. What a monitor is not
     /// told it can't find by a filter either.
     fn is_told(&self, change: &Change) -> bool {
-        let Some(watcher) = &self.watcher else {
+        let watcher = self.watcher.as_ref();
+        let organisation = watcher.and_then(|watcher| watcher.sight.organisation());
+        if !change.is_for(organisation) {
+            return false;
+        }
+        let Some(watcher) = watcher else {
             return change.matches(&self.filter);
         };
         let matches = match &watcher.mask {

@@ -180,6 +180,9 @@ fn a_page_token_belongs_to_its_list() {
     let all = scope(v1::CaseFilter::default());
     for begin in [0, 1, 12_345, u64::MAX] {
         let token = contested.token(begin);
+        // It tells nothing of where it begins, also to who holds two of them.
+        let again = contested.token(begin);
+        assert!(again != token && again.len() == contested.token(0).len());
         assert_eq!(page_token("page_token", &token, contested), Ok(begin));
         let invalid = page_token("page_token", &token, all).unwrap_err();
         assert!(invalid.to_string().contains("another list"), "{invalid}");

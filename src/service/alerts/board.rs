@@ -6,8 +6,8 @@
 //!   standing does while they have any, and no other ones, in the order in which they were opened:
 //!   what [`difference`](super::difference) finds by a pass over all cases, in the same order.
 //! - A step looks at the cases that were recorded in, at those of which something is due, and at the
-//!   agreements of which a clause came to have cases outstanding or no longer has. It passes over all
-//!   cases only to count anew, where clauses with a due date came, went or got other rules.
+//!   agreements of which a clause came to have cases outstanding or no longer has, be it to one
+//!   organisation. It passes over all cases only to count anew, where clauses with a due date came, went or got other rules.
 //! - The board is behind the views by a moment at most, and goes on once for all who watch.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -19,7 +19,7 @@ use prost::Message;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::clauses::{Clauses, Turn, known_at};
+use super::clauses::{Clauses, OutstandingTo, Turn, known_at};
 use super::point::{CaseTurn, Point, Seen, has};
 use crate::domain::{Alert, AlertThresholds, CaseState};
 use crate::service::status::Failure;
@@ -60,8 +60,9 @@ struct State {
     /// still stand here: it is looked at in vain.
     due: BTreeMap<Day, Vec<usize>>,
     clauses: Clauses,
-    /// The alerts of agreements, also those to come, since they hang on other cases.
-    agreements: BTreeMap<usize, Vec<Alert>>,
+    /// The alerts of agreements, also those to come, since they hang on other cases, and to whom these
+    /// are outstanding.
+    agreements: BTreeMap<usize, (Vec<Alert>, OutstandingTo)>,
 }
 
 impl Board {
@@ -192,7 +193,8 @@ impl State {
             self.clauses = Clauses::count(&at.cases, now.position);
         }
         let outstanding_now = self.clauses.with_outstanding();
-        let changed = outstanding.symmetric_difference(&outstanding_now);
+        let clauses = outstanding.keys().chain(outstanding_now.keys());
+        let changed = clauses.filter(|id| outstanding.get(*id) != outstanding_now.get(*id));
         let agreements = changed.filter_map(|(agreement, _)| place_of(*agreement));
         let later = self.due.split_off(&now.day.plus(1));
         let due = std::mem::replace(&mut self.due, later);
@@ -219,22 +221,26 @@ impl State {
     fn turn(&mut self, place: usize, turn: Turn, from: &Point, now: &Point) -> CaseTurn {
         let Turn { before, after } = turn;
         let alerts_now = alerts(&after, &now.thresholds, &self.clauses);
-        let alerts_before = match &before {
+        let (alerts_before, outstanding_before) = match &before {
             Some(_) if after.kind() == CaseKind::Agreement => {
                 self.agreements.get(&place).cloned().unwrap_or_default()
             }
-            Some(before) => alerts(before, &from.thresholds, &self.clauses),
-            None => Vec::new(),
+            Some(before) => {
+                let alerts = alerts(before, &from.thresholds, &self.clauses);
+                (alerts, OutstandingTo::new())
+            }
+            None => Default::default(),
         };
+        let outstanding_now = self.clauses.outstanding_to(after.case_id());
         self.await_days(place, &alerts_now, &alerts_before);
         self.keep_of_agreement(place, &after, &alerts_now);
         CaseTurn {
             case_id: after.case_id(),
             kind: after.kind(),
             before: before.map_or_else(Seen::default, |before| {
-                Seen::on(from.day, &before, alerts_before)
+                Seen::on(from.day, &before, alerts_before, outstanding_before)
             }),
-            after: Seen::on(now.day, &after, alerts_now),
+            after: Seen::on(now.day, &after, alerts_now, outstanding_now),
         }
     }
 
@@ -248,7 +254,9 @@ impl State {
 
     fn keep_of_agreement(&mut self, place: usize, case: &CaseState, alerts: &[Alert]) {
         if case.kind() == CaseKind::Agreement {
-            self.agreements.insert(place, alerts.to_vec());
+            let outstanding_to = self.clauses.outstanding_to(case.case_id());
+            self.agreements
+                .insert(place, (alerts.to_vec(), outstanding_to));
         }
     }
 }

@@ -2,8 +2,10 @@
 //! once over all cases, and from then on by the cases that changed.
 //!
 //! It counts as `coverage` does: a case that is merged into another one is counted as that one, and
-//! each case once a clause. Clauses without a due date are left out.
+//! each case once a clause; all cases together, and for each organisation those that it sees. Clauses
+//! without a due date are left out.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -28,10 +30,15 @@ pub(super) struct Clauses {
     members: HashMap<Uuid, BTreeSet<Uuid>>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// Of some clauses of an agreement, by their references, the organisations that see a case outstanding.
+pub(super) type OutstandingTo = BTreeMap<String, BTreeSet<String>>;
+
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Counted {
     rules: Vec<CoverageRule>,
     outstanding: u64,
+    /// Of the cases that an organisation sees, for each that sees any.
+    outstanding_to: BTreeMap<String, u64>,
 }
 
 /// A case before and after a step; before none where it was not known.
@@ -50,8 +57,11 @@ impl Clauses {
         let mut clauses = Self::default();
         for case in time.known_of(cases) {
             let counted = dated_clauses(&case).into_iter().map(|(id, rules)| {
-                let outstanding = 0;
-                (id, Counted { rules, outstanding })
+                let counted = Counted {
+                    rules,
+                    ..Counted::default()
+                };
+                (id, counted)
             });
             clauses.counted.extend(counted);
         }
@@ -67,7 +77,7 @@ impl Clauses {
             if clauses.is_in_group(case.case_id()) {
                 groups.insert(case.case_id(), Arc::new(case.into_owned()));
             } else if case.obligation().is_outstanding() {
-                clauses.add(&[covered(&case)], 1);
+                clauses.add(&case, &[&*case], 1);
             }
         }
         for root in groups.keys() {
@@ -82,12 +92,21 @@ impl Clauses {
         counted.is_some_and(|counted| counted.outstanding > 0)
     }
 
-    /// The clauses that have cases outstanding.
-    pub(super) fn with_outstanding(&self) -> BTreeSet<ClauseId> {
+    /// To whom cases are outstanding under the clauses of an agreement.
+    pub(super) fn outstanding_to(&self, agreement: Uuid) -> OutstandingTo {
+        let of_agreement = self.counted.range((agreement, String::new())..);
+        of_agreement
+            .take_while(|((id, _), _)| *id == agreement)
+            .map(|((_, reference), counted)| (reference.clone(), counted.organisations()))
+            .collect()
+    }
+
+    /// The clauses that have cases outstanding, and to whom.
+    pub(super) fn with_outstanding(&self) -> BTreeMap<ClauseId, BTreeSet<String>> {
         let counted = self.counted.iter();
         counted
             .filter(|(_, counted)| counted.outstanding > 0)
-            .map(|(id, _)| id.clone())
+            .map(|(id, counted)| (id.clone(), counted.organisations()))
             .collect()
     }
 
@@ -156,8 +175,10 @@ impl Clauses {
 
     /// Counts a case with those that are merged into it; nothing for one that is merged itself.
     fn add_group(&mut self, root: Uuid, find: Find<'_>, sign: i64) {
-        let is_root = survivor(&self.merged, root) == root;
-        if !is_root || !find(root).is_some_and(|case| case.obligation().is_outstanding()) {
+        let Some(case) = find(root).filter(|case| case.obligation().is_outstanding()) else {
+            return;
+        };
+        if survivor(&self.merged, root) != root {
             return;
         }
         let mut group = BTreeSet::from([root]);
@@ -170,18 +191,50 @@ impl Clauses {
             }
         }
         let group: Vec<_> = group.into_iter().filter_map(find).collect();
-        let group: Vec<_> = group.iter().map(|case| covered(case)).collect();
-        self.add(&group, sign);
+        let group: Vec<_> = group.iter().map(AsRef::as_ref).collect();
+        self.add(&case, &group, sign);
     }
 
-    /// Counts cases as one under each clause under which any of them is.
-    fn add(&mut self, group: &[Covered<'_>], sign: i64) {
+    /// Counts cases as one, their root, under each clause under which any of them is; and likewise for
+    /// each organisation that sees the root, as far as it sees the others.
+    fn add(&mut self, root: &CaseState, group: &[&CaseState], sign: i64) {
+        let group: Vec<_> = group.iter().map(|case| (*case, covered(case))).collect();
         for ((agreement, reference), counted) in &mut self.counted {
             let agreement = agreement.to_string();
-            let is_under =
-                |case: &Covered<'_>| case.is_under(&agreement, reference, &counted.rules);
-            if group.iter().any(is_under) {
-                counted.outstanding = counted.outstanding.saturating_add_signed(sign);
+            let under = group
+                .iter()
+                .filter(|(_, covered)| covered.is_under(&agreement, reference, &counted.rules));
+            let under: Vec<_> = under.map(|(case, _)| case.organisations()).collect();
+            if under.is_empty() {
+                continue;
+            }
+            counted.outstanding = counted.outstanding.saturating_add_signed(sign);
+            for organisation in root.organisations() {
+                if under.iter().any(|seeing| seeing.contains(&organisation)) {
+                    counted.add_to(organisation, sign);
+                }
+            }
+        }
+    }
+}
+
+impl Counted {
+    fn organisations(&self) -> BTreeSet<String> {
+        self.outstanding_to.keys().cloned().collect()
+    }
+
+    fn add_to(&mut self, organisation: String, sign: i64) {
+        match self.outstanding_to.entry(organisation) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(0_u64.saturating_add_signed(sign));
+            }
+            Entry::Occupied(mut occupied) => {
+                let count = occupied.get().saturating_add_signed(sign);
+                if count == 0 {
+                    occupied.remove();
+                } else {
+                    occupied.insert(count);
+                }
             }
         }
     }

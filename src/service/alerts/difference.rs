@@ -43,7 +43,14 @@ impl Place {
             let clauses = self.clauses.get_or_init(count);
             clauses.is_outstanding(known.case_id(), reference)
         });
-        Seen::on(self.point.day, &known, alerts)
+        let counted = self.clauses.get();
+        let outstanding_to = counted.map(|clauses| clauses.outstanding_to(known.case_id()));
+        Seen::on(
+            self.point.day,
+            &known,
+            alerts,
+            outstanding_to.unwrap_or_default(),
+        )
     }
 }
 

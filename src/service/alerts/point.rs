@@ -3,12 +3,13 @@
 use prost::Message;
 use uuid::Uuid;
 
+use super::clauses::OutstandingTo;
 use crate::domain::{Alert, AlertThresholds, CaseState, Sight};
 use crate::service::Shared;
 use crate::service::call::violation;
 use crate::wire::edtf::Day;
 use crate::wire::v1::watch_alerts_response::Item;
-use crate::wire::v1::{self, CaseKind, Standing};
+use crate::wire::v1::{self, AlertRule, CaseKind, Standing};
 use crate::wire::validate::{self, CaseFilter, Invalid, PageScope};
 
 /// The log before a position, a day, and the thresholds.
@@ -207,7 +208,16 @@ impl Selection {
         }
         let wanted =
             |alert: &&Alert| self.rules.is_empty() || self.rules.contains(&i32::from(alert.rule));
-        seen.alerts.iter().filter(wanted).cloned().collect()
+        // That a case is outstanding which the caller does not see is not told.
+        let is_seen = |alert: &&Alert| match self.sight.organisation() {
+            Some(organisation) if alert.rule == AlertRule::ClauseDue => {
+                let seeing = seen.outstanding_to.get(&alert.clause);
+                seeing.is_some_and(|seeing| seeing.contains(organisation))
+            }
+            _ => true,
+        };
+        let alerts = seen.alerts.iter().filter(wanted).filter(is_seen);
+        alerts.cloned().collect()
     }
 }
 
@@ -217,18 +227,28 @@ pub(super) struct Seen {
     standing: Standing,
     /// In order.
     pub(super) alerts: Vec<Alert>,
+    /// Of the clauses that are alerted of.
+    outstanding_to: OutstandingTo,
 }
 
 impl Seen {
-    /// A case, with its alerts, of which those are kept that hold on a day.
-    pub(super) fn on(day: Day, case: &CaseState, mut alerts: Vec<Alert>) -> Self {
+    /// A case, with its alerts, of which those are kept that hold on a day. Under an agreement's clauses
+    /// cases are outstanding to these organisations.
+    pub(super) fn on(
+        day: Day,
+        case: &CaseState,
+        mut alerts: Vec<Alert>,
+        mut outstanding_to: OutstandingTo,
+    ) -> Self {
         alerts.retain(|alert| alert.since <= day);
         if alerts.is_empty() {
             return Self::default();
         }
+        outstanding_to.retain(|clause, _| alerts.iter().any(|alert| alert.clause == *clause));
         Self {
             standing: case.standing(),
             alerts,
+            outstanding_to,
         }
     }
 }

@@ -1,14 +1,38 @@
 //! Pages of a list (AIP-158): their size, and the tokens that continue them.
 //!
 //! A token holds where the next page begins and a digest of the list to which it belongs, so that
-//! one that is used with another filter or case is refused. It is no secret and needs no key: who
-//! alters one reads another page of what they may read anyway.
+//! one that is used with another filter or case is refused. It is sealed under a key that each process
+//! makes for itself: where a page begins among all cases, or in a file, tells how much there is that the
+//! caller does not see. So one from before a restart is no token.
 
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Invalid, Violation};
 use crate::wire::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+
+const NONCE_BYTES: usize = 24;
+const TAG_BYTES: usize = 16;
+
+/// Stands for a token where the system has no randomness to seal one: it is refused, so that nobody takes
+/// a page for the last one.
+const NO_TOKEN: &str = "-";
+
+/// What seals the tokens of this process; none where the system has no randomness.
+static SEALING: LazyLock<Option<XChaCha20Poly1305>> =
+    LazyLock::new(|| Some(XChaCha20Poly1305::new(&random::<32>()?.into())));
+
+fn random<const BYTES: usize>() -> Option<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes)
+}
 
 /// The list to which page tokens belong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +57,17 @@ impl PageScope {
 
     /// The token of the page that begins at an index or position.
     pub fn token(self, begin: u64) -> String {
-        format!("{begin:016x}{:016x}", self.0)
+        self.sealed(begin).unwrap_or_else(|| NO_TOKEN.to_owned())
+    }
+
+    fn sealed(self, begin: u64) -> Option<String> {
+        let mut place = [begin.to_be_bytes(), self.0.to_be_bytes()].concat();
+        let nonce = random::<NONCE_BYTES>()?;
+        let sealing = SEALING.as_ref()?;
+        let in_place = place.as_mut_slice().into();
+        let tag = sealing.encrypt_inout_detached(&XNonce::from(nonce), &[], in_place);
+        let tag = tag.ok()?;
+        Some(URL_SAFE_NO_PAD.encode([&nonce, place.as_slice(), &tag].concat()))
     }
 
     fn of(list: &[u8], content: &[u8]) -> Self {
@@ -73,19 +107,7 @@ pub fn page_token(field: &str, token: &str, scope: PageScope) -> Result<u64, Inv
     if token.is_empty() {
         return Ok(0);
     }
-    let hexadecimal = token
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let halves = token
-        .split_at_checked(16)
-        .filter(|_| token.len() == 32 && hexadecimal);
-    let numbers = halves.and_then(|(begin, scope)| {
-        Some((
-            u64::from_str_radix(begin, 16).ok()?,
-            u64::from_str_radix(scope, 16).ok()?,
-        ))
-    });
-    match numbers {
+    match opened(token) {
         Some((begin, of)) if of == scope.0 => Ok(begin),
         Some(_) => Err(invalid(
             field,
@@ -95,10 +117,27 @@ pub fn page_token(field: &str, token: &str, scope: PageScope) -> Result<u64, Inv
         )),
         None => Err(invalid(
             field,
-            "is no page token; give next_page_token of the answer before, or leave it out"
+            "is no page token that this server gave since it was started; give next_page_token of \
+             the answer before, or leave it out"
                 .to_owned(),
         )),
     }
+}
+
+/// Where the page of a token begins, and in which list.
+fn opened(token: &str) -> Option<(u64, u64)> {
+    let token = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (nonce, sealed) = token.split_first_chunk::<NONCE_BYTES>()?;
+    let (place, tag) = sealed.split_last_chunk::<TAG_BYTES>()?;
+    let mut place = <[u8; 16]>::try_from(place).ok()?;
+    let in_place = place.as_mut_slice().into();
+    let sealing = SEALING.as_ref()?;
+    sealing
+        .decrypt_inout_detached(&XNonce::from(*nonce), &[], in_place, &(*tag).into())
+        .ok()?;
+    let place = u128::from_be_bytes(place);
+    let low = place & u128::from(u64::MAX);
+    Some((u64::try_from(place >> 64).ok()?, u64::try_from(low).ok()?))
 }
 
 fn invalid(field: &str, description: String) -> Invalid {

@@ -1,5 +1,6 @@
 //! Who is calling and what they may do: over TLS, with real tokens, certificates and JWTs.
 
+mod alerts;
 mod cases;
 mod forged;
 mod grants;
@@ -8,6 +9,8 @@ mod monitor;
 mod names;
 mod personal;
 mod planted;
+mod records;
+mod referral;
 mod scope;
 mod table;
 mod transport;

@@ -24,7 +24,7 @@ fn value(subject: &str, class: Class, field: &str, value: Value) -> PersonalValu
 }
 
 /// A name in parts, each with its romanisation, or none.
-fn named(subject: &str, parts: &[(&str, &str)]) -> PersonalValue {
+pub fn named(subject: &str, parts: &[(&str, &str)]) -> PersonalValue {
     let parts = parts.iter().map(|(text, romanisation)| PersonNamePart {
         text: (*text).to_owned(),
         romanisation: (*romanisation).to_owned(),
@@ -41,7 +41,7 @@ fn born(subject: &str, date: &str) -> PersonalValue {
 }
 
 /// Opens a case with these values; its case_id and the event's event_id.
-async fn opened(caller: &Caller, values: Vec<PersonalValue>) -> (String, String) {
+pub async fn opened(caller: &Caller, values: Vec<PersonalValue>) -> (String, String) {
     let mut event = an(E::DetentionAcknowledged).on("2024-03-01");
     event.personal = values;
     let (case_id, event_id) = (fresh_uuid().to_string(), event.event_id.clone());
@@ -68,7 +68,7 @@ async fn search(
 }
 
 /// The subjects that are found, and how.
-async fn found(caller: &Caller, parts: &[&str]) -> Vec<(String, NameMatchKind)> {
+pub async fn found(caller: &Caller, parts: &[&str]) -> Vec<(String, NameMatchKind)> {
     let answer = search(caller, asking(parts)).await.unwrap();
     let matches = answer.matches.into_iter();
     matches

@@ -20,7 +20,7 @@ use crate::practice::words::{Telling, an, fact};
 use crate::support::{event_with, fresh_uuid};
 use crate::together::{change, submission};
 
-fn value(subject: &str, class: Class, field: &str, text: &str) -> PersonalValue {
+pub fn value(subject: &str, class: Class, field: &str, text: &str) -> PersonalValue {
     PersonalValue {
         subject_id: subject.to_owned(),
         personal_class: class.into(),
@@ -30,7 +30,7 @@ fn value(subject: &str, class: Class, field: &str, text: &str) -> PersonalValue 
 }
 
 /// Opens a case with a value of a class that identifies, and one of what the person told.
-async fn opened_about(caller: &Caller, event: Event, subject: &str) -> String {
+pub async fn opened_about(caller: &Caller, event: Event, subject: &str) -> String {
     let values = vec![
         value(subject, Class::Identity, "birth_date", "1991-02-03"),
         value(subject, Class::Narrative, "account", "told by a neighbour"),
@@ -73,7 +73,7 @@ fn erasure_executed(subject: &str, request_event_id: &str) -> Event {
     }))
 }
 
-async fn personal(caller: &Caller, case_id: &str) -> Result<GetPersonalResponse, Status> {
+pub async fn personal(caller: &Caller, case_id: &str) -> Result<GetPersonalResponse, Status> {
     let request = GetPersonalRequest {
         case_ids: vec![case_id.to_owned()],
         purpose: DisclosurePurpose::CaseWork.into(),
@@ -132,6 +132,72 @@ async fn personal_values_are_opened_for_those_who_see_the_case_and_may_read_the_
     assert_eq!(readers(&supervisor, &subject).await, both);
     assert_eq!(readers(&auditor, &subject).await, both);
     assert_eq!(readers(&other, &subject).await, [""; 0]);
+    world.end().await;
+}
+
+/// A page of one disclosure, and the token of the next page.
+async fn page(caller: &Caller, subject: &str, token: &str) -> (Vec<v1::Disclosure>, String) {
+    let request = ListDisclosuresRequest {
+        subject_id: subject.to_owned(),
+        page_size: 1,
+        page_token: token.to_owned(),
+    };
+    let listed = caller.personal().list_disclosures(request).await.unwrap();
+    let listed = listed.into_inner();
+    (listed.disclosures, listed.next_page_token)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_disclosures_tell_nothing_of_those_out_of_sight() {
+    let world = World::start().await;
+    let worker = world.caller("worker-1", Role::CaseWorker, "org-1").await;
+    let other = world.caller("worker-2", Role::CaseWorker, "org-2").await;
+    let supervisor = world
+        .caller("supervisor-2", Role::Supervisor, "org-2")
+        .await;
+    let auditor = world.caller("auditor-1", Role::Auditor, "org-3").await;
+    let subject = fresh_uuid().to_string();
+    let theirs = opened_about(&worker, an(E::DetentionAcknowledged), &subject).await;
+    let own = opened_about(&other, an(E::DetentionAcknowledged), &subject).await;
+    // Two readings of one's own, with others before, between and behind them.
+    for (caller, case, times) in [
+        (&worker, &theirs, 3),
+        (&other, &own, 1),
+        (&worker, &theirs, 2),
+        (&other, &own, 1),
+        (&worker, &theirs, 2),
+    ] {
+        for _ in 0..times {
+            let told = personal(caller, case).await.unwrap();
+            assert_eq!((told.entries.len(), told.disclosure), (2, None));
+        }
+    }
+    for subject in [subject.as_str(), ""] {
+        let (first, token) = page(&supervisor, subject, "").await;
+        assert_eq!(first.len(), 1);
+        let (second, end) = page(&supervisor, subject, &token).await;
+        assert_eq!((second.len(), end.as_str()), (1, ""));
+        for disclosure in first.iter().chain(&second) {
+            assert_eq!(
+                (disclosure.actor.as_str(), disclosure.number),
+                ("worker-2", 0)
+            );
+        }
+        // A token is another one each time, and always as long.
+        let again = page(&supervisor, subject, "").await.1;
+        assert!(again != token && again.len() == token.len());
+        // Who sees every case is told all, with their numbers.
+        let (mut token, mut numbers) = (String::new(), Vec::new());
+        loop {
+            let (told, next) = page(&auditor, subject, &token).await;
+            numbers.extend(told.iter().map(|it| it.number));
+            token = next;
+            if token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(numbers, (0..9).collect::<Vec<_>>());
+    }
     world.end().await;
 }
 

@@ -7,12 +7,14 @@ use casetrail::wire::v1::{
     self, CaseTransferred, Credibility, Event, EventType as E, ReferralOffered, ReferralRevoked,
     Role, VerificationChanged, event::Payload, watch_status_response::Item,
 };
+use tokio::time::timeout;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::two_persons::closed_on;
 use super::world::{Caller, World, reason};
-use crate::practice::words::{Telling, an, clause, fact, linked, retracted, signed};
+use crate::alert_world::PATIENCE;
+use crate::practice::words::{Telling, an, clause, corrected, fact, linked, retracted, signed};
 use crate::support::fresh_uuid;
 use crate::together::{change, submission};
 
@@ -25,7 +27,7 @@ pub fn offered_to(organisation: &str) -> Event {
     .on("2024-04-01")
 }
 
-fn transferred_to(organisation: &str) -> Event {
+pub fn transferred_to(organisation: &str) -> Event {
     fact(Payload::CaseTransferred(CaseTransferred {
         to_organisation: organisation.to_owned(),
     }))
@@ -33,14 +35,14 @@ fn transferred_to(organisation: &str) -> Event {
 }
 
 /// Opens a case by this event.
-async fn opened(caller: &Caller, event: Event) -> String {
+pub async fn opened(caller: &Caller, event: Event) -> String {
     let case_id = fresh_uuid().to_string();
     let opening = submission(vec![change(&case_id, vec![event])]);
     caller.submit(opening).await.unwrap();
     case_id
 }
 
-async fn record(caller: &Caller, case_id: &str, event: Event) -> Result<String, Status> {
+pub async fn record(caller: &Caller, case_id: &str, event: Event) -> Result<String, Status> {
     let event_id = event.event_id.clone();
     let request = submission(vec![change(case_id, vec![event])]);
     caller.submit(request).await.map(|_| event_id)
@@ -236,6 +238,84 @@ async fn watched(caller: &Caller, start: v1::watch_status_request::Start) -> Vec
     }
 }
 
+/// The next change of status that a stream tells.
+async fn next_change(answers: &mut tonic::Streaming<v1::WatchStatusResponse>) -> v1::StatusChange {
+    let change = async {
+        loop {
+            let answer = answers.message().await.unwrap().unwrap();
+            if let Item::StatusChange(change) = answer.item.unwrap() {
+                return change;
+            }
+        }
+    };
+    timeout(PATIENCE, change).await.expect("something is told")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_is_told_of_a_case_that_comes_into_sight_and_of_none_that_went() {
+    let world = World::start().await;
+    let owner = world.caller("worker-1", Role::CaseWorker, "org-1").await;
+    let partner = world.caller("worker-2", Role::CaseWorker, "org-2").await;
+    let watch = |caller: &Caller| {
+        let mut monitor = caller.monitor();
+        async move {
+            let request = v1::WatchStatusRequest {
+                start: Some(v1::watch_status_request::Start::Snapshot(true)),
+                ..v1::WatchStatusRequest::default()
+            };
+            monitor.watch_status(request).await.unwrap().into_inner()
+        }
+    };
+    let (mut owners, mut partners) = (watch(&owner).await, watch(&partner).await);
+    let theirs = opened(&owner, an(E::DetentionAcknowledged).on("2024-03-01")).await;
+    // The watch has come past the opening, which it is not told, once it tells what came behind it.
+    let first = opened(&partner, an(E::DetentionAcknowledged)).await;
+    assert_eq!(next_change(&mut partners).await.case_id, first);
+    let offer = record(&owner, &theirs, offered_to("org-2")).await.unwrap();
+    let told = next_change(&mut partners).await;
+    assert_eq!((&told.case_id, told.version), (&theirs, 2));
+    assert_eq!(told.event_type(), E::ReferralOffered);
+    let now = owner.get(&theirs).await.unwrap().standing;
+    assert_eq!((told.standing, told.previous_standing), (now, None));
+    let visit = an(E::VisitedAndRegistered).on("2024-03-02");
+    record(&owner, &theirs, visit).await.unwrap();
+    let told = next_change(&mut partners).await;
+    assert_eq!(told.event_type(), E::VisitedAndRegistered);
+    assert!(told.previous_standing.is_some());
+    // Out of sight nothing more is told of it,
+    let revoked = fact(Payload::ReferralRevoked(ReferralRevoked {
+        referral_event_id: offer,
+        reason: v1::ReasonCode::Other.into(),
+    }));
+    for event in [
+        revoked.on("2024-04-02"),
+        an(E::ReleaseListed).on("2024-04-03"),
+    ] {
+        record(&owner, &theirs, event).await.unwrap();
+    }
+    let own = opened(&partner, an(E::DetentionAcknowledged)).await;
+    assert_eq!(next_change(&mut partners).await.case_id, own);
+    // until it is transferred.
+    record(&owner, &theirs, transferred_to("org-2"))
+        .await
+        .unwrap();
+    let told = next_change(&mut partners).await;
+    assert_eq!(told.case_id, theirs);
+    assert_eq!(told.event_type(), E::CaseTransferred);
+    // Whose case it was is told of changes alone.
+    for event in [E::DetentionAcknowledged, E::VisitedAndRegistered] {
+        assert_eq!(next_change(&mut owners).await.event_type(), event);
+    }
+    assert_eq!(
+        next_change(&mut owners).await.event_type(),
+        E::ReleaseListed
+    );
+    let end = opened(&owner, an(E::DetentionAcknowledged)).await;
+    assert_eq!(next_change(&mut owners).await.case_id, end);
+    drop((owners, partners));
+    world.end().await;
+}
+
 #[tokio::test]
 async fn an_identifier_in_use_out_of_sight_is_not_taken_and_nothing_of_its_case_is_told() {
     let world = World::start().await;
@@ -260,6 +340,9 @@ async fn an_identifier_in_use_out_of_sight_is_not_taken_and_nothing_of_its_case_
     let status = stranger.submit(request).await.unwrap_err();
     let info = status.get_details_error_info().unwrap();
     assert_eq!(info.reason, "REQUEST_ID_REUSED");
+    // Nor where it stands in the log.
+    assert!(!info.metadata.contains_key("position"));
+    assert!(!status.message().contains("position"), "{status:?}");
     world.end().await;
 }
 
@@ -277,13 +360,6 @@ async fn a_case_is_seen_by_whom_it_is_referred_or_transferred_to_as_long_as_that
     assert_eq!(partner.get(&theirs).await.unwrap().version, 2);
     assert_eq!(partner.listed().await, [theirs.as_str()]);
     assert_eq!(events_of(&partner, &theirs).await.len(), 2);
-    record(
-        &partner,
-        &theirs,
-        an(E::VisitedAndRegistered).on("2024-03-02"),
-    )
-    .await
-    .unwrap();
     let revoked = fact(Payload::ReferralRevoked(ReferralRevoked {
         referral_event_id: offer,
         reason: v1::ReasonCode::Other.into(),
@@ -299,7 +375,7 @@ async fn a_case_is_seen_by_whom_it_is_referred_or_transferred_to_as_long_as_that
     record(&owner, &theirs, transferred_to("org-2"))
         .await
         .unwrap();
-    assert_eq!(partner.get(&theirs).await.unwrap().version, 5);
+    assert_eq!(partner.get(&theirs).await.unwrap().version, 4);
     world.end().await;
 }
 
@@ -392,6 +468,81 @@ async fn what_supervisors_record_case_workers_may_not_nor_by_a_detour() {
     let proposed = record(&worker, &other, an(E::ClosureProposed).on("2024-03-05"));
     let closing = closed_on(&proposed.await.unwrap()).on("2024-03-05");
     record(&supervisor, &other, closing).await.unwrap();
+    world.end().await;
+}
+
+fn verified(target: &str, credibility: Credibility) -> Event {
+    fact(Payload::VerificationChanged(VerificationChanged {
+        target_event_id: target.to_owned(),
+        credibility: credibility.into(),
+    }))
+    .on("2024-05-30")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_supervisors_and_forensic_accounts_established_a_case_worker_does_not_undo() {
+    let world = World::start().await;
+    let worker = world.caller("worker-1", Role::CaseWorker, "org-1").await;
+    let supervisor = world
+        .caller("supervisor-1", Role::Supervisor, "org-1")
+        .await;
+    let forensic = world.caller("forensic-1", Role::Forensic, "org-1").await;
+    let second = world.caller("forensic-2", Role::Forensic, "org-1").await;
+    let not_by = |who: &Caller, case: &str, event: Event| {
+        let (who, case) = (who.clone(), case.to_owned());
+        async move {
+            let status = record(&who, &case, event).await.unwrap_err();
+            assert_eq!(reason(&status), "EVENT_NOT_PERMITTED");
+        }
+    };
+    // A death that a supervisor confirmed is not made a proof of life, nor unlikely.
+    let person = opened(&worker, an(E::DetentionAcknowledged).on("2024-03-01")).await;
+    let died = an(E::DiedInCustody).rumoured().on("2024-03-05");
+    let died = record(&worker, &person, died).await.unwrap();
+    // While it is an allegation, it is a case worker's.
+    record(&worker, &person, verified(&died, Credibility::Likely))
+        .await
+        .unwrap();
+    let later = an(E::DiedInCustody).rumoured().on("2024-03-06");
+    let died = record(&worker, &person, corrected(&died, later))
+        .await
+        .unwrap();
+    record(
+        &supervisor,
+        &person,
+        verified(&died, Credibility::Confirmed),
+    )
+    .await
+    .unwrap();
+    let alive = || an(E::ProofOfLifeReceived).on("2024-03-05");
+    not_by(&worker, &person, corrected(&died, alive())).await;
+    for credibility in [Credibility::Unlikely, Credibility::Unknown] {
+        not_by(&worker, &person, verified(&died, credibility)).await;
+    }
+    let still_dead = v1::CaseStatus::DetentionDiedInCustody;
+    let case = worker.get(&person).await.unwrap();
+    assert_eq!(case.standing.unwrap().confirmed(), still_dead);
+    // Nor what two forensic accounts identified a transfer of custody, or less than confirmed; nor does
+    // a supervisor put something else in its place, who may lower or retract it.
+    let remains = opened(&worker, an(E::RemainsRecovered).on("2024-03-01")).await;
+    for event in [
+        an(E::ExaminationStarted).on("2024-03-02"),
+        an(E::PostMortemCompleted).on("2024-03-03"),
+    ] {
+        record(&forensic, &remains, event).await.unwrap();
+    }
+    let identified = an(E::IdentificationEstablished).rumoured().on("2024-03-04");
+    let identified = record(&forensic, &remains, identified).await.unwrap();
+    let confirming = verified(&identified, Credibility::Confirmed);
+    record(&second, &remains, confirming).await.unwrap();
+    let moved = || an(E::CustodyTransferred).on("2024-03-04");
+    for who in [&worker, &supervisor] {
+        not_by(who, &remains, corrected(&identified, moved())).await;
+    }
+    let lowered = || verified(&identified, Credibility::Unlikely);
+    not_by(&worker, &remains, lowered()).await;
+    not_by(&worker, &remains, retracted(&identified)).await;
+    record(&supervisor, &remains, lowered()).await.unwrap();
     world.end().await;
 }
 
