@@ -231,9 +231,11 @@ impl Server {
 
 /// Keys in a folder, and disclosures in that of the data.
 pub fn persons(data: &Path, keys: &Path) -> Persons {
-    let master = MasterKeySource::File(keys.join(MASTER_KEY_FILE));
+    let master_key = MasterKeySource::File(keys.join(MASTER_KEY_FILE));
     Persons {
-        store: KeyStore::open(keys, &master).unwrap(),
+        store: KeyStore::open(keys, &master_key).unwrap(),
+        keys: keys.to_path_buf(),
+        master_key,
         disclosures: data.join("disclosures"),
         accept_missing_keys: false,
         accept_missing_disclosures: false,

@@ -28,10 +28,10 @@ async fn an_erasure_is_told_as_done_only_once_its_key_is_destroyed() {
         return;
     }
     for (calls, by) in [
-        ("pwrite64", Done::BySendingAgain),
-        ("pwrite64", Done::ByItself),
-        ("pwrite64", Done::ByRestart),
-        ("fdatasync", Done::BySendingAgain),
+        ("pwrite64", Done::SendingAgain),
+        ("pwrite64", Done::Itself),
+        ("pwrite64", Done::Restart),
+        ("fdatasync", Done::SendingAgain),
     ] {
         let mut office = Office::open_with(&["--erasure-holding", "0"]).await;
         let (gone, stays) = (subject(), subject());
@@ -55,16 +55,19 @@ async fn an_erasure_is_told_as_done_only_once_its_key_is_destroyed() {
         let more = office.case_with(more).await;
         assert_eq!(office.texts(&more).await, ["more"]);
         if calls == "pwrite64" {
-            assert_eq!(files_with(&office.keys(), &key[1]), [store.clone()]);
+            assert_eq!(
+                files_with(&office.keys(), &key[1]),
+                std::slice::from_ref(&store)
+            );
         }
         match by {
-            Done::BySendingAgain => assert!(injection.end() >= 3),
-            Done::ByItself => {
+            Done::SendingAgain => assert!(injection.end() >= 3),
+            Done::Itself => {
                 assert!(injection.end() >= 3);
                 while office.client.status().await.keys_to_destroy > 0 {}
                 assert!(office.log().contains("are destroyed"));
             }
-            Done::ByRestart => {
+            Done::Restart => {
                 office.kill();
                 drop(injection);
                 office.start().await;
@@ -86,9 +89,9 @@ async fn an_erasure_is_told_as_done_only_once_its_key_is_destroyed() {
 /// How the key comes to be destroyed once the store can be written again.
 #[derive(Clone, Copy)]
 enum Done {
-    BySendingAgain,
-    ByItself,
-    ByRestart,
+    SendingAgain,
+    Itself,
+    Restart,
 }
 
 /// No value is told whose disclosure can't be recorded. A write that failed is over with its cause; a
