@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::{Authority, TwoPersons};
+use crate::wire::moment::Moment;
 use crate::wire::v1::{GrantKind, PersonalClass, Role};
 
 use super::table;
@@ -95,6 +96,14 @@ impl Identity {
     /// Whether it is told cases by pseudonyms, and counts as they are published.
     pub fn is_masked(&self) -> bool {
         self.role.is_some_and(table::is_masked)
+    }
+
+    /// Whether the time of what it rests on goes beyond a moment, as far as it has one of its own.
+    pub(super) fn ends_after(&self, now: Moment) -> bool {
+        match self.basis {
+            Basis::Nothing | Basis::Grant(..) => true,
+            Basis::Until(expires) => now.0 < expires,
+        }
     }
 
     pub(super) fn basis(&self) -> &Basis {

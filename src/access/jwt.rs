@@ -145,7 +145,7 @@ impl Issuer {
             let mut state = self.state();
             state.look(&self.file, now.0);
             if let Some((identity, not_before)) = state.kept.get(&sha256) {
-                let holds = *not_before <= now.0 && holds_on(identity, now);
+                let holds = *not_before <= now.0 && identity.ends_after(now);
                 return holds.then(|| identity.clone()).ok_or(Refused::JwtTime);
             }
             let header = decode_header(token).map_err(|_| Refused::JwtHeader)?;
@@ -249,10 +249,6 @@ impl fmt::Debug for State {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("State").finish_non_exhaustive()
     }
-}
-
-fn holds_on(identity: &Identity, now: Moment) -> bool {
-    matches!(identity.basis(), Basis::Until(expires) if now.0 < *expires)
 }
 
 fn stamp_of(file: &Path) -> Result<Stamp, IssuerError> {

@@ -19,6 +19,7 @@ mod jwt;
 mod limits;
 mod pseudonym;
 pub mod table;
+mod term;
 mod token;
 
 use std::fmt;
@@ -33,6 +34,7 @@ pub use identity::{Identity, Presented, Refused};
 pub use jwt::{Issuer, IssuerError};
 pub use limits::CallLimits;
 pub use pseudonym::{PseudonymKey, Pseudonyms};
+pub use term::Term;
 pub use token::NoRandomness;
 
 use crate::domain::TwoPersons;
@@ -115,7 +117,7 @@ impl Access {
         match identity.basis() {
             Basis::Nothing => true,
             Basis::Grant(kind, sha256) => self.by_grant(*kind, sha256).as_ref() == Some(identity),
-            Basis::Until(expires) => self.clock.now().0 < *expires,
+            Basis::Until(_) => identity.ends_after(self.clock.now()),
         }
     }
 

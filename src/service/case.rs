@@ -65,8 +65,10 @@ impl CaseService for Cases {
     ) -> Result<Response<Self::SubmitStreamStream>, Status> {
         const METHOD: &str = "SubmitStream";
         let began_at = Instant::now();
-        let opened =
-            recorder(&request).and_then(|recorder| Ok((recorder, Outlet::open(&self.shared)?)));
+        let opened = recorder(&request).and_then(|recorder| {
+            let outlet = Outlet::open(&self.shared, &caller(&request)?)?;
+            Ok((recorder, outlet))
+        });
         let (recorder, (outlet, answers)) =
             opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
         tracing::debug!(method = METHOD, "opened");

@@ -5,36 +5,31 @@
 //! - On a server with accounts a call without an identity reaches no service, but a method that is
 //!   for anyone. On one without accounts every call has the identity that it claims.
 //! - Credentials that are not valid are answered alike and after the same time, whatever was wrong.
-//! - A stream ends when the grant does by which it was opened.
+//! - A call goes no further once what identified its caller no longer holds: no frame of the request
+//!   is passed on, and a stream of answers ends ([`super::held`]).
 //! - Refused calls are told to the log under the target `casetrail::refused`, with no credentials.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either, FutureExt};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::{Instant, sleep, sleep_until};
-use tonic::Status;
+use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
 
 use super::call::{ACTOR_METADATA, ORGANISATION_METADATA};
 use super::connection::Peer;
+use super::held;
 use super::status::Failure;
 use crate::access::table::{self, Callers, Row};
-use crate::access::{Access, Identity, Presented, Refused};
+use crate::access::{Access, Identity, Presented, Refused, Term};
 use crate::wire::limits::FAILURE_ANSWER;
 use crate::wire::validate;
-
-/// How often a stream looks whether the time of its grant is over.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Who records where the metadata doesn't say, on a server without accounts.
 const WITHOUT_NAME: &str = "local";
@@ -73,21 +68,21 @@ where
             return Either::Left(self.service.call(request));
         };
         match admit(access, &request) {
-            Ok(Admitted { row, identity }) => {
-                if let Some(identity) = &identity {
-                    request.extensions_mut().insert(identity.clone());
-                }
+            Ok(Admitted { identity: None, .. }) => Either::Left(self.service.call(request)),
+            Ok(Admitted {
+                row,
+                identity: Some(identity),
+            }) => {
+                let term = Term::of(Some(access), &identity);
+                request.extensions_mut().insert(identity);
+                let request = request.map(|body| held::request(body, term.clone()));
                 let answer = self.service.call(request);
-                match identity.filter(|_| row.streams) {
-                    None => Either::Left(answer),
-                    Some(identity) => {
-                        let access = Arc::clone(access);
-                        let watched = answer.map(|answer| {
-                            answer.map(|answer| answer.map(|body| watched(body, access, identity)))
-                        });
-                        Either::Right(Either::Right(watched.boxed()))
-                    }
+                if !row.streams {
+                    return Either::Left(answer);
                 }
+                let answer = answer
+                    .map(|answer| answer.map(|answer| answer.map(|body| held::answer(body, term))));
+                Either::Right(Either::Right(answer.boxed()))
             }
             Err(Denied::Credentials) => {
                 let due = Instant::now() + FAILURE_ANSWER;
@@ -218,66 +213,4 @@ fn claimed(request: &http::Request<Body>) -> Identity {
         claim(ACTOR_METADATA).unwrap_or(WITHOUT_NAME),
         claim(ORGANISATION_METADATA).unwrap_or(WITHOUT_NAME),
     )
-}
-
-/// The body of an answer that ends when the grant does by which its caller was identified.
-fn watched(body: Body, access: Arc<Access>, identity: Identity) -> Body {
-    let over = async move {
-        let mut changes = access.changes();
-        loop {
-            // Marked as seen before it is looked, so that no change is missed.
-            changes.mark_unchanged();
-            if !access.holds(&identity) {
-                return;
-            }
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
-                () = sleep(LOOK_INTERVAL) => {}
-            }
-        }
-    };
-    Body::new(Watched {
-        body,
-        over: Some(over.boxed()),
-    })
-}
-
-struct Watched {
-    body: Body,
-    /// Comes when the grant is over; none once it has.
-    over: Option<BoxFuture<'static, ()>>,
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Some(over) = &mut self.over else {
-            return Poll::Ready(None);
-        };
-        if over.as_mut().poll(context).is_ready() {
-            self.over = None;
-            // Nothing reads what the service goes on to send.
-            self.body = Body::empty();
-            let status = Failure::unauthenticated().into_status();
-            let mut trailers = http::HeaderMap::new();
-            return Poll::Ready(match status.add_header(&mut trailers) {
-                Ok(()) => Some(Ok(Frame::trailers(trailers))),
-                Err(status) => Some(Err(status)),
-            });
-        }
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.over.is_none() || self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

@@ -25,6 +25,7 @@ mod compare;
 mod connection;
 mod coverage;
 mod guard;
+mod held;
 mod history;
 mod mask;
 mod monitor;

@@ -90,10 +90,8 @@ impl MonitorService for Monitor {
     ) -> Result<Response<Self::WatchAlertsStream>, Status> {
         const METHOD: &str = "WatchAlerts";
         let began_at = Instant::now();
-        let opened = caller(&request).and_then(|caller| {
-            let sight = caller.authority().sight;
-            alerts::open(&self.shared, sight, request.into_inner())
-        });
+        let opened = caller(&request)
+            .and_then(|caller| alerts::open(&self.shared, &caller, request.into_inner()));
         let (watch, answers) = opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
         tracing::debug!(method = METHOD, "opened");
         tokio::spawn(watch.run(METHOD));
@@ -266,7 +264,7 @@ async fn open(
         mask::check_asked(request.filter.as_ref(), None)?;
     }
     let filter = validate::case_filter("filter", request.filter)?;
-    let (mut outlet, answers) = Outlet::open(shared)?;
+    let (mut outlet, answers) = Outlet::open(shared, caller)?;
     let reader = Reader::new(shared);
     let head = reader.head();
     let mut snapshot = None;

@@ -2,7 +2,7 @@
 //! the wire, the ways in which a stream ends, and reading blocks off the async threads.
 //!
 //! Invariants: a client that reads slowly stops its own task and nothing else, and what waits for
-//! it is bounded. A stream that the server ends tells why, and from where to resume.
+//! it is bounded. A task ends when the term of its caller does, whether or not anybody reads. A stream that the server ends tells why, and from where to resume.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -20,6 +20,7 @@ use tonic::{Code, Status};
 use super::Shared;
 use super::call::{blocking, log_end};
 use super::status::Failure;
+use crate::access::{Identity, Term};
 use crate::log::Log;
 use crate::wire::block::RecordBlock;
 use crate::wire::limits::{OPEN_STREAMS_MAX, PROGRESS_INTERVAL};
@@ -74,6 +75,8 @@ pub(super) enum Stop {
     ClientGone,
     /// The server is shutting down.
     ShuttingDown,
+    /// What identified the caller no longer holds.
+    TermOver,
     /// Something failed.
     Failed(Failure),
     /// The client's side of the stream broke off, or held what is no message of the protocol.
@@ -92,14 +95,15 @@ impl From<Failure> for Stop {
 pub(super) struct Outlet<T> {
     sender: mpsc::Sender<Portion<T>>,
     shutdown: watch::Receiver<bool>,
+    term: Term,
     next_position: Option<u64>,
     opened_at: Instant,
     _place: OwnedSemaphorePermit,
 }
 
 impl<T> Outlet<T> {
-    /// Opens a stream, if the server has a place for it.
-    pub(super) fn open(shared: &Shared) -> Result<(Self, Answers<T>), Failure> {
+    /// Opens a stream for a caller, if the server has a place for it.
+    pub(super) fn open(shared: &Shared, caller: &Identity) -> Result<(Self, Answers<T>), Failure> {
         let place = Arc::clone(&shared.stream_places)
             .try_acquire_owned()
             .map_err(|_| Failure::too_many_streams(OPEN_STREAMS_MAX))?;
@@ -107,6 +111,7 @@ impl<T> Outlet<T> {
         let outlet = Self {
             sender,
             shutdown: shared.shutdown.clone(),
+            term: Term::of(shared.access.as_ref(), caller),
             next_position: None,
             opened_at: Instant::now(),
             _place: place,
@@ -134,16 +139,25 @@ impl<T> Outlet<T> {
     /// Sends a portion of answers that tell themselves with what to resume; waits while the client
     /// is slow.
     pub(super) async fn send_on(&mut self, portion: Vec<T>) -> Result<(), Stop> {
+        if self.term.is_over() {
+            return Err(Stop::TermOver);
+        }
         tokio::select! {
             biased;
             _ = self.shutdown.wait_for(|stopped| *stopped) => Err(Stop::ShuttingDown),
             sent = self.sender.send(Ok(portion)) => sent.map_err(|_| Stop::ClientGone),
+            () = self.term.over() => Err(Stop::TermOver),
         }
     }
 
     /// Room for a portion of answers; waits while the client is slow.
     pub(super) async fn reserve(&self) -> Result<mpsc::Permit<'_, Portion<T>>, Stop> {
         self.sender.reserve().await.map_err(|_| Stop::ClientGone)
+    }
+
+    /// The term of the caller.
+    pub(super) fn term(&self) -> Term {
+        self.term.clone()
     }
 
     /// Waits until the server is shutting down.
@@ -162,6 +176,7 @@ impl<T> Outlet<T> {
             biased;
             _ = self.shutdown.wait_for(|stopped| *stopped) => Err(Stop::ShuttingDown),
             () = self.sender.closed() => Err(Stop::ClientGone),
+            () = self.term.over() => Err(Stop::TermOver),
             head = heads.wait_for(|head| *head > position) => {
                 // The ledger tells of heads as long as it lives.
                 head.map(drop).map_err(|_| Stop::ShuttingDown)
@@ -196,6 +211,7 @@ impl<T> Outlet<T> {
                 self.sender.try_send(Err(status)).ok();
                 return;
             }
+            Err(Stop::TermOver) => Some(Failure::unauthenticated()),
             Err(Stop::ShuttingDown) => Some(Failure::shutting_down(self.next_position)),
             Err(Stop::Failed(failure)) => Some(failure),
         };

@@ -40,6 +40,8 @@ pub(super) async fn run(
 ) -> Result<(), Stop> {
     let channel = ledger.channel(recorder.clone());
     let mut shutdown = pin!(outlet.shutdown());
+    let (mut term, mut waiting) = (outlet.term(), outlet.term());
+    let mut over = pin!(waiting.over());
     // At most one at a time is on its way into the writer's queue, which is what keeps the order.
     let mut entering = pin!(Fuse::terminated());
     let mut at_work = AtWork::default();
@@ -57,6 +59,8 @@ pub(super) async fn run(
         let has_room = in_flight < IN_FLIGHT_MAX && at_work.bytes < IN_FLIGHT_BYTES_MAX;
         tokio::select! {
             biased;
+            // What is not in the writer's queue by now does not get there.
+            () = &mut over => return Err(Stop::TermOver),
             permit = outlet.reserve(), if !answered.is_empty() => {
                 permit?.send(Ok(std::mem::take(&mut answered)));
             }
@@ -77,6 +81,8 @@ pub(super) async fn run(
             () = &mut shutdown, if end.is_none() => end = Some(Err(Stop::ShuttingDown)),
             request = requests.message(), if end.is_none() && has_room && entering.is_terminated() => {
                 match request {
+                    // Several requests arrive together.
+                    Ok(Some(_)) if term.is_over() => return Err(Stop::TermOver),
                     Ok(Some(request)) => {
                         let (index, submission) = at_work.take(request, ledger.today());
                         if let Some(submission) = submission {

@@ -3,6 +3,7 @@
 mod cases;
 mod forged;
 mod grants;
+mod held;
 mod limits;
 mod monitor;
 mod names;
