@@ -132,7 +132,7 @@ impl Failures {
 }
 
 /// What counts as one address: a host by IPv4, a network by IPv6, in which one host has many.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::from(address) >> 64 << 64;

@@ -33,6 +33,7 @@ pub use accounts::Accounts;
 pub use identity::{Identity, Presented, Refused};
 pub use jwt::{Issuer, IssuerError};
 pub use limits::CallLimits;
+pub(crate) use limits::network;
 pub use pseudonym::{PseudonymKey, Pseudonyms};
 pub use term::Term;
 pub use token::NoRandomness;

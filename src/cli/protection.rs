@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 
 use super::failure::Failure;
 use crate::access::{Access, CallLimits, Issuer, PseudonymKey};
 use crate::domain::TwoPersons;
 use crate::ledger::Ledger;
-use crate::service::{Protection, TlsFiles};
+use crate::service::{PeerLimits, Protection, TlsFiles};
 
 /// The file in the data folder that holds the token of the first admin.
 const ADMIN_TOKEN: &str = "admin-token";
@@ -64,12 +65,31 @@ pub(super) struct ProtectionArguments {
     /// Calls that an account may make at once after a rest
     #[arg(long, value_name = "N", default_value_t = CallLimits::default().burst, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     calls_burst: u32,
+    /// Connections that one address may have at once, with --accounts: as many as there are, 10000,
+    /// behind a proxy from which all come
+    #[arg(long, value_name = "N", default_value_t = PeerLimits::default().connections_per_address, value_parser = connections())]
+    connections_per_address: usize,
+}
+
+/// Parses a number of connections.
+fn connections() -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u32)
+        .range(1..=10_000)
+        .map(|number| usize::try_from(number).unwrap_or(usize::MAX))
 }
 
 impl ProtectionArguments {
     /// Whether the server may be reached from elsewhere.
     pub(super) fn is_whole(&self) -> bool {
         self.accounts && self.tls_certificate.is_some()
+    }
+
+    /// How many peers there may be.
+    pub(super) fn peers(&self) -> PeerLimits {
+        PeerLimits {
+            connections_per_address: self.connections_per_address,
+            ..PeerLimits::default()
+        }
     }
 
     /// The protection that is asked for. Where nobody can act as an admin, a token for one is made

@@ -266,6 +266,7 @@ async fn start(
     let server = Server::bind_protected(arguments.listen, protection.await?)
         .await
         .map_err(|error| failed(&error))?
+        .with_limits(arguments.protection.peers())
         .with_alert_thresholds(arguments.alerts.thresholds())
         .with_retention(arguments.keys.retention.clone());
     let address = server.address();

@@ -74,14 +74,21 @@ where
                 identity: Some(identity),
             }) => {
                 let term = Term::of(Some(access), &identity);
+                let calls = request.extensions().get::<Peer>();
+                let calls = calls.map(|peer| Arc::clone(&peer.calls));
+                if let Some(calls) = &calls {
+                    calls.begin();
+                }
                 request.extensions_mut().insert(identity);
                 let request = request.map(|body| held::request(body, term.clone()));
                 let answer = self.service.call(request);
                 if !row.streams {
                     return Either::Left(answer);
                 }
-                let answer = answer
-                    .map(|answer| answer.map(|answer| answer.map(|body| held::answer(body, term))));
+                let open = calls.map(|calls| calls.open_stream());
+                let answer = answer.map(|answer| {
+                    answer.map(|answer| answer.map(|body| held::answer(body, term, open)))
+                });
                 Either::Right(Either::Right(answer.boxed()))
             }
             Err(Denied::Credentials) => {

@@ -20,12 +20,13 @@ use crate::access::Term;
 
 /// The body of a request, of which nothing is passed on once the term is over.
 pub(super) fn request(body: Body, term: Term) -> Body {
-    Body::new(Held::new(body, term, Err))
+    Body::new(Held::new(body, term, (), Err))
 }
 
-/// The body of an answer that ends with a status once the term is over.
-pub(super) fn answer(body: Body, term: Term) -> Body {
-    Body::new(Held::new(body, term, |status| {
+/// The body of an answer that ends with a status once the term is over. What is held `with` it is
+/// dropped with it.
+pub(super) fn answer<T: Send + Unpin + 'static>(body: Body, term: Term, with: T) -> Body {
+    Body::new(Held::new(body, term, with, |status| {
         let mut trailers = HeaderMap::new();
         status.add_header(&mut trailers)?;
         Ok(Frame::trailers(trailers))
@@ -35,23 +36,25 @@ pub(super) fn answer(body: Body, term: Term) -> Body {
 /// What a body ends with.
 type LastFrame = fn(Status) -> Result<Frame<Bytes>, Status>;
 
-struct Held {
+struct Held<T> {
     body: Body,
     term: Term,
     /// Comes when the term is over; none until it is waited for.
     over: Option<BoxFuture<'static, ()>>,
     is_over: bool,
     last: LastFrame,
+    _with: T,
 }
 
-impl Held {
-    fn new(body: Body, term: Term, last: LastFrame) -> Self {
+impl<T> Held<T> {
+    fn new(body: Body, term: Term, with: T, last: LastFrame) -> Self {
         Self {
             body,
             term,
             over: None,
             is_over: false,
             last,
+            _with: with,
         }
     }
 
@@ -64,7 +67,7 @@ impl Held {
     }
 }
 
-impl HttpBody for Held {
+impl<T: Unpin> HttpBody for Held<T> {
     type Data = Bytes;
     type Error = Status;
 

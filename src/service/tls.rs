@@ -213,6 +213,7 @@ async fn secure(connection: Connection, tls: &Tls, silence_max: Duration) -> io:
     let Connection {
         stream,
         address,
+        bounds,
         place,
     } = connection;
     let accepting = TlsAcceptor::from(tls.config()).accept(stream);
@@ -227,6 +228,7 @@ async fn secure(connection: Connection, tls: &Tls, silence_max: Duration) -> io:
     let peer = Peer {
         address,
         certificate,
+        calls: Arc::default(),
     };
-    Ok(Speaking::new(stream, peer, place, silence_max))
+    Ok(Speaking::new(stream, peer, bounds, place, silence_max))
 }

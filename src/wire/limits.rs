@@ -52,6 +52,8 @@ pub const FILTER_VALUES_MAX: usize = 1_000;
 
 /// Number of connections at once: one for each stream that may be open.
 pub const CONNECTIONS_MAX: usize = OPEN_STREAMS_MAX;
+/// Number of connections of one address at once, on a server with accounts: a tenth of all.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = CONNECTIONS_MAX / 10;
 /// Length of what is there of request messages that have not arrived whole, in bytes, over all calls:
 /// 64 MiB.
 pub const ARRIVING_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -11,6 +11,7 @@ use prost::Message;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// What takes longer than this has failed. Nothing that is asserted hangs on how long anything takes.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -19,6 +20,7 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Connection {
     requests: SendRequest<Bytes>,
     fall_silent: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
     authorization: Option<String>,
 }
 
@@ -41,7 +43,7 @@ impl Connection {
         let handshake = builder.initial_window_size(window).handshake(stream);
         let (requests, connection) = handshake.await.unwrap();
         let (fall_silent, silent) = oneshot::channel();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let mut connection = std::pin::pin!(connection);
             let falls_silent = tokio::select! {
                 _ = &mut connection => false,
@@ -56,6 +58,7 @@ impl Connection {
         Self {
             requests,
             fall_silent: Some(fall_silent),
+            task,
             authorization: None,
         }
     }
@@ -71,6 +74,13 @@ impl Connection {
     /// From now on nothing is read, written or answered; the connection stays open.
     pub fn fall_silent(&mut self) {
         self.fall_silent.take().unwrap().send(()).unwrap();
+    }
+
+    /// Waits until the server closes the connection.
+    pub async fn ends(self) {
+        let ended = tokio::time::timeout(PATIENCE, self.task).await;
+        ended.expect("the connection is closed").unwrap();
+        drop(self.requests);
     }
 
     /// Begins a call of a method, `casetrail.v1.CaseService/GetCase` for example.

@@ -1,6 +1,7 @@
 //! Who is calling and what they may do: over TLS, with real tokens, certificates and JWTs.
 
 mod cases;
+mod connections;
 mod forged;
 mod grants;
 mod held;

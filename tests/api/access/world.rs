@@ -1,6 +1,7 @@
 //! A server with TLS, accounts and an issuer of JWTs, and callers of every kind.
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use casetrail::access::{Access, CallLimits, Issuer, PseudonymKey};
 use casetrail::domain::TwoPersons;
 use casetrail::ledger::{Clock, Ledger};
 use casetrail::log::MemoryLog;
-use casetrail::service::{self, Protection, TlsFiles};
+use casetrail::service::{self, PeerLimits, Protection, TlsFiles};
 use casetrail::wire::v1::{
     self, AccountSpecification, CreateTokenRequest, EnrolCertificateRequest, Role,
     SubmitEventsRequest, admin_service_client::AdminServiceClient,
@@ -27,7 +28,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -199,14 +200,26 @@ impl World {
 
     /// Where these acts take two persons.
     pub async fn with_two_persons(two_persons: TwoPersons) -> Self {
-        Self::under(Clock::wall(), CallLimits::default(), two_persons).await
+        let (clock, limits) = (Clock::wall(), CallLimits::default());
+        Self::under(clock, limits, two_persons, PeerLimits::default()).await
+    }
+
+    /// With other limits of peers.
+    pub async fn with_peers(peers: PeerLimits) -> Self {
+        let (clock, limits) = (Clock::wall(), CallLimits::default());
+        Self::under(clock, limits, TwoPersons::EVERYWHERE, peers).await
     }
 
     async fn by(clock: Clock, limits: CallLimits) -> Self {
-        Self::under(clock, limits, TwoPersons::EVERYWHERE).await
+        Self::under(clock, limits, TwoPersons::EVERYWHERE, PeerLimits::default()).await
     }
 
-    async fn under(clock: Clock, limits: CallLimits, two_persons: TwoPersons) -> Self {
+    async fn under(
+        clock: Clock,
+        limits: CallLimits,
+        two_persons: TwoPersons,
+        peers: PeerLimits,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let (server_root, client_root) = (Root::new("server root"), Root::new("client root"));
         let server = server_root.server();
@@ -242,7 +255,7 @@ impl World {
             access: Some(Arc::clone(&access)),
         };
         let bound = service::Server::bind_protected("127.0.0.1:0".parse().unwrap(), protection);
-        let server = bound.await.unwrap();
+        let server = bound.await.unwrap().with_limits(peers);
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(async move { server.run(ledger, stopped).await.unwrap() });
@@ -295,6 +308,11 @@ impl World {
 
     /// A connection for calls piece by piece, secured, which shows no certificate.
     pub async fn stream(&self) -> TlsStream<TcpStream> {
+        self.stream_from([127, 0, 0, 1]).await.unwrap()
+    }
+
+    /// The same from an address of the loopback interface, where there is a place for it.
+    pub async fn stream_from(&self, address: [u8; 4]) -> io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         let root = CertificateDer::from_pem_slice(self.server_root.pem.as_bytes());
         roots.add(root.unwrap()).unwrap();
@@ -305,10 +323,12 @@ impl World {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((address, 0).into())?;
+        let stream = socket.connect(self.address).await?;
         let name = "localhost".try_into().unwrap();
         let connector = TlsConnector::from(Arc::new(config));
-        connector.connect(name, stream).await.unwrap()
+        connector.connect(name, stream).await
     }
 
     /// A caller by a token, or a JWT.
