@@ -65,6 +65,10 @@ impl Identity {
         &self.account
     }
 
+    pub(super) fn shared_account(&self) -> &Arc<str> {
+        &self.account
+    }
+
     /// The organisation for which it acts.
     pub fn organisation(&self) -> &str {
         &self.organisation

@@ -32,8 +32,8 @@ use tokio::sync::{Mutex, watch};
 pub use accounts::Accounts;
 pub use identity::{Identity, Presented, Refused};
 pub use jwt::{Issuer, IssuerError};
-pub use limits::CallLimits;
 pub(crate) use limits::network;
+pub use limits::{AccountStream, CallLimits};
 pub use pseudonym::{PseudonymKey, Pseudonyms};
 pub use term::Term;
 pub use token::NoRandomness;
@@ -152,6 +152,14 @@ impl Access {
     /// The milliseconds to wait.
     pub fn admit(&self, identity: &Identity) -> Result<(), u64> {
         self.limits.admit(identity.account(), self.clock.now())
+    }
+
+    /// Takes in a stream of an account, which is open until what this returns is dropped.
+    ///
+    /// # Errors
+    /// The number of streams that the account may have open, and has.
+    pub fn open_stream(&self, identity: &Identity) -> Result<AccountStream, u32> {
+        self.limits.open_stream(identity.shared_account())
     }
 
     /// Whether calls from an address are not looked at for now, since too many failed.

@@ -65,6 +65,9 @@ pub(super) struct ProtectionArguments {
     /// Calls that an account may make at once after a rest
     #[arg(long, value_name = "N", default_value_t = CallLimits::default().burst, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     calls_burst: u32,
+    /// Streams that an account may have open at once
+    #[arg(long, value_name = "N", default_value_t = CallLimits::default().streams_max, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    streams_per_account: u32,
     /// Connections that one address may have at once, with --accounts: as many as there are, 10000,
     /// behind a proxy from which all come
     #[arg(long, value_name = "N", default_value_t = PeerLimits::default().connections_per_address, value_parser = connections())]
@@ -116,6 +119,7 @@ impl ProtectionArguments {
         let limits = CallLimits {
             per_second: self.calls_per_second,
             burst: self.calls_burst,
+            streams_max: self.streams_per_account,
             ..CallLimits::default()
         };
         let key = pseudonym_key(&data.join(PSEUDONYM_KEY))?;

@@ -66,7 +66,7 @@ impl CaseService for Cases {
         const METHOD: &str = "SubmitStream";
         let began_at = Instant::now();
         let opened = recorder(&request).and_then(|recorder| {
-            let outlet = Outlet::open(&self.shared, &caller(&request)?)?;
+            let outlet = Outlet::open_to_submit(&self.shared, &caller(&request)?)?;
             Ok((recorder, outlet))
         });
         let (recorder, (outlet, answers)) =

@@ -48,6 +48,9 @@ impl<S: NamedService> NamedService for Guarded<S> {
 
 type Answer = Result<http::Response<Body>, Infallible>;
 
+/// The answer of a service, one that is there, or one that is to come.
+type Answered<F> = Either<F, Either<Ready<Answer>, BoxFuture<'static, Answer>>>;
+
 impl<S> Service<http::Request<Body>> for Guarded<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
@@ -55,7 +58,7 @@ where
 {
     type Response = S::Response;
     type Error = Infallible;
-    type Future = Either<S::Future, Either<Ready<Answer>, BoxFuture<'static, Answer>>>;
+    type Future = Answered<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(context)
@@ -73,6 +76,14 @@ where
                 row,
                 identity: Some(identity),
             }) => {
+                let stream = match row
+                    .streams
+                    .then(|| access.open_stream(&identity))
+                    .transpose()
+                {
+                    Ok(stream) => stream,
+                    Err(limit) => return told(Failure::too_many_streams_of_account(limit)),
+                };
                 let term = Term::of(Some(access), &identity);
                 let calls = request.extensions().get::<Peer>();
                 let calls = calls.map(|peer| Arc::clone(&peer.calls));
@@ -82,10 +93,10 @@ where
                 request.extensions_mut().insert(identity);
                 let request = request.map(|body| held::request(body, term.clone()));
                 let answer = self.service.call(request);
-                if !row.streams {
+                let Some(stream) = stream else {
                     return Either::Left(answer);
-                }
-                let open = calls.map(|calls| calls.open_stream());
+                };
+                let open = (stream, calls.map(|calls| calls.open_stream()));
                 let answer = answer.map(|answer| {
                     answer.map(|answer| answer.map(|body| held::answer(body, term, open)))
                 });
@@ -99,12 +110,14 @@ where
                 };
                 Either::Right(Either::Right(answer.boxed()))
             }
-            Err(Denied::Told(failure)) => {
-                let answer = Ok(failure.into_status().into_http());
-                Either::Right(Either::Left(ready(answer)))
-            }
+            Err(Denied::Told(failure)) => told(failure),
         }
     }
+}
+
+/// The answer to a call that does not go on.
+fn told<F>(failure: Failure) -> Answered<F> {
+    Either::Right(Either::Left(ready(Ok(failure.into_status().into_http()))))
 }
 
 /// A call that goes on.

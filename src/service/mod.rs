@@ -52,7 +52,7 @@ use futures_util::{Stream, StreamExt};
 use prost_types::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Semaphore, watch as signal};
+use tokio::sync::{Mutex, watch as signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -75,6 +75,7 @@ use self::name_search::NameSearch;
 use self::oversize::Explained;
 use self::personal::Personal;
 pub use self::retention::RetentionRule;
+use self::stream::StreamPlaces;
 use self::tls::Tls;
 pub use self::tls::{TlsError, TlsFiles};
 use crate::access::Access;
@@ -85,6 +86,7 @@ use crate::wire::FILE_DESCRIPTOR_SET;
 use crate::wire::edtf::Day;
 use crate::wire::limits::{
     CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX, OPEN_STREAMS_MAX, REQUEST_MESSAGE_BYTES_MAX,
+    SUBMIT_STREAMS_KEPT,
 };
 use crate::wire::moment::Moment;
 use crate::wire::v1::admin_service_server::AdminServiceServer;
@@ -237,7 +239,7 @@ impl Server {
         ledger: Arc<Ledger>,
         shutdown: signal::Receiver<bool>,
     ) -> Result<(), RunError> {
-        let stream_places = Arc::new(Semaphore::new(OPEN_STREAMS_MAX));
+        let stream_places = StreamPlaces::new(OPEN_STREAMS_MAX, SUBMIT_STREAMS_KEPT);
         let shared = Arc::new(Shared {
             ledger,
             shutdown: shutdown.clone(),
@@ -394,8 +396,7 @@ impl std::error::Error for RunError {}
 struct Shared {
     ledger: Arc<Ledger>,
     shutdown: signal::Receiver<bool>,
-    /// One permit for each stream that may be open.
-    stream_places: Arc<Semaphore>,
+    stream_places: StreamPlaces,
     /// The newest changes, for all watchers at the head.
     feed: Feed,
     alert_thresholds: AlertThresholds,

@@ -157,6 +157,17 @@ impl Failure {
             .with("limit", limit)
     }
 
+    /// More streams than an account may have open.
+    pub(super) fn too_many_streams_of_account(limit: u32) -> Self {
+        let message = format!(
+            "the account has {limit} streams open, which is as many as one may have; end one of them, \
+             or use another account"
+        );
+        Self::new(PUSH_BACK, "TOO_MANY_STREAMS_OF_ACCOUNT", message)
+            .retry_after(RETRY_STREAM)
+            .with("limit", limit)
+    }
+
     /// The server ends. A stream of records or changes is told where to resume.
     pub(super) fn shutting_down(next_position: Option<u64>) -> Self {
         let failure = Self::new(Code::Unavailable, "SHUTTING_DOWN", SHUTTING_DOWN.to_owned());

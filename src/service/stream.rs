@@ -12,7 +12,7 @@ use std::time::Duration;
 use std::vec;
 
 use futures_util::Stream;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Code, Status};
@@ -68,6 +68,32 @@ impl<T: Unpin> Stream for Answers<T> {
     }
 }
 
+/// The server's places for open streams.
+#[derive(Debug)]
+pub(super) struct StreamPlaces {
+    for_all: Arc<Semaphore>,
+    to_submit: Arc<Semaphore>,
+}
+
+impl StreamPlaces {
+    /// So many for all streams, and so many more for streams of submissions alone.
+    pub(super) fn new(for_all: usize, to_submit: usize) -> Self {
+        Self {
+            for_all: Arc::new(Semaphore::new(for_all)),
+            to_submit: Arc::new(Semaphore::new(to_submit)),
+        }
+    }
+
+    fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.for_all).try_acquire_owned().ok()
+    }
+
+    fn take_to_submit(&self) -> Option<OwnedSemaphorePermit> {
+        let kept = Arc::clone(&self.to_submit).try_acquire_owned();
+        kept.ok().or_else(|| self.take())
+    }
+}
+
 /// Why a stream ends before it is complete.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -104,9 +130,23 @@ pub(super) struct Outlet<T> {
 impl<T> Outlet<T> {
     /// Opens a stream for a caller, if the server has a place for it.
     pub(super) fn open(shared: &Shared, caller: &Identity) -> Result<(Self, Answers<T>), Failure> {
-        let place = Arc::clone(&shared.stream_places)
-            .try_acquire_owned()
-            .map_err(|_| Failure::too_many_streams(OPEN_STREAMS_MAX))?;
+        Self::open_at(shared.stream_places.take(), shared, caller)
+    }
+
+    /// The same for a stream of submissions, for which places are kept.
+    pub(super) fn open_to_submit(
+        shared: &Shared,
+        caller: &Identity,
+    ) -> Result<(Self, Answers<T>), Failure> {
+        Self::open_at(shared.stream_places.take_to_submit(), shared, caller)
+    }
+
+    fn open_at(
+        place: Option<OwnedSemaphorePermit>,
+        shared: &Shared,
+        caller: &Identity,
+    ) -> Result<(Self, Answers<T>), Failure> {
+        let place = place.ok_or_else(|| Failure::too_many_streams(OPEN_STREAMS_MAX))?;
         let (sender, receiver) = mpsc::channel(PORTIONS_WAITING_MAX);
         let outlet = Self {
             sender,

@@ -59,6 +59,11 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: usize = CONNECTIONS_MAX / 10;
 pub const ARRIVING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Number of streams open at once, over all connections.
 pub const OPEN_STREAMS_MAX: usize = 10_000;
+/// Number of streams of submissions that may be open beside them: who reads never keeps anybody from
+/// recording.
+pub const SUBMIT_STREAMS_KEPT: usize = 1_000;
+/// Number of streams that one account has open at once.
+pub const STREAMS_PER_ACCOUNT_MAX: u32 = 100;
 /// Number of submissions that wait for the writer.
 pub const QUEUE_SUBMISSIONS_MAX: usize = 4_096;
 /// Length of the submissions that wait for the writer, in bytes: 64 MiB.

@@ -1,7 +1,7 @@
 //! Limits on callers: their rate, the lock-out of who guesses, and what the log is told of refusals.
 
 use casetrail::access::CallLimits;
-use casetrail::wire::v1::Role;
+use casetrail::wire::v1::{Role, WatchStatusRequest};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -35,6 +35,42 @@ async fn an_account_that_calls_too_often_is_told_when_to_try_again_and_others_go
     let delay = details.retry_info().unwrap().retry_delay.unwrap();
     assert!(!delay.is_zero() && delay.as_secs() <= 1, "{delay:?}");
     calm.is_known().await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_has_all_its_streams_open_is_told_so_and_others_go_on() {
+    let world = World::with_limits(CallLimits {
+        streams_max: 2,
+        ..CallLimits::default()
+    })
+    .await;
+    let jwt = |name| world.jwt(name, Role::CaseWorker, "org-1");
+    let eager = world.by_token(&jwt("eager")).await;
+    let watch = || {
+        let mut monitor = eager.monitor();
+        async move { monitor.watch_status(WatchStatusRequest::default()).await }
+    };
+    let open = [watch().await.unwrap(), watch().await.unwrap()];
+    // It counts over all connections and all methods.
+    let elsewhere = world.by_token(&jwt("eager")).await;
+    for status in [
+        watch().await.unwrap_err(),
+        elsewhere.is_known().await.unwrap_err(),
+    ] {
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.reason, "TOO_MANY_STREAMS_OF_ACCOUNT");
+        assert_eq!(info.metadata["limit"], "2");
+    }
+    eager.listed().await;
+    let calm = world.by_token(&jwt("calm")).await;
+    calm.is_known().await.unwrap();
+    drop(open);
+    // A place is free a moment after its stream was ended.
+    while watch().await.is_err() {
+        tokio::task::yield_now().await;
+    }
     world.end().await;
 }
 
