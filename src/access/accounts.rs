@@ -83,13 +83,14 @@ impl Accounts {
         })
     }
 
-    /// Who calls by a grant, where it holds on a day. The grant is compared in constant time.
-    pub(super) fn identity(
-        &self,
-        kind: GrantKind,
-        sha256: &[u8; 32],
-        today: Day,
-    ) -> Option<Identity> {
+    /// Who calls by a token or a certificate, where its grant holds on a day. It is compared in constant
+    /// time.
+    pub(super) fn identity(&self, basis: Basis, today: Day) -> Option<Identity> {
+        let (kind, sha256) = match &basis {
+            Basis::Token(sha256) => (GrantKind::Token, sha256),
+            Basis::Certificate(certificate) => (GrantKind::Certificate, certificate.sha256()),
+            Basis::Nothing | Basis::Until(_) => return None,
+        };
         let held = self
             .grants
             .get(&half(sha256))
@@ -100,9 +101,13 @@ impl Accounts {
             let account = self.accounts.get(held.account)?;
             let grant = account.grants.get(held.grant)?;
             if is_equal && grant.kind == kind && account.is_granted(grant, today) {
-                let basis = Basis::Grant(kind, *sha256);
                 let (name, organisation) = (&account.name, &account.organisation);
-                found = Some(Identity::new(name, organisation, account.role, basis));
+                found = Some(Identity::new(
+                    name,
+                    organisation,
+                    account.role,
+                    basis.clone(),
+                ));
             }
         }
         found

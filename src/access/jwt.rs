@@ -145,7 +145,7 @@ impl Issuer {
             let mut state = self.state();
             state.look(&self.file, now.0);
             if let Some((identity, not_before)) = state.kept.get(&sha256) {
-                let holds = *not_before <= now.0 && identity.ends_after(now);
+                let holds = *not_before <= now.0 && identity.is_in_time(now);
                 return holds.then(|| identity.clone()).ok_or(Refused::JwtTime);
             }
             let header = decode_header(token).map_err(|_| Refused::JwtHeader)?;

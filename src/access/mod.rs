@@ -14,6 +14,7 @@
 
 mod accounts;
 pub mod administration;
+mod certificate;
 mod identity;
 mod jwt;
 mod limits;
@@ -30,6 +31,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, watch};
 
 pub use accounts::Accounts;
+pub use certificate::Certificate;
 pub use identity::{Identity, Presented, Refused};
 pub use jwt::{Issuer, IssuerError};
 pub(crate) use limits::network;
@@ -41,7 +43,6 @@ pub use token::NoRandomness;
 use crate::domain::TwoPersons;
 use crate::ledger::{Clock, Ledger};
 use crate::view::CaseList;
-use crate::wire::v1::GrantKind;
 use identity::Basis;
 use limits::Limits;
 
@@ -105,8 +106,11 @@ impl Access {
             Some(Some(authorization)) => self.by_authorization(authorization),
             Some(None) => Err(Refused::Malformed),
             None => match presented.certificate {
+                Some(certificate) if !certificate.is_valid(self.clock.now()) => {
+                    Err(Refused::InvalidCertificate)
+                }
                 Some(certificate) => self
-                    .by_grant(GrantKind::Certificate, certificate)
+                    .by_grant(Basis::Certificate(Arc::clone(certificate)))
                     .ok_or(Refused::UnknownCertificate),
                 None => Err(Refused::NoCredentials),
             },
@@ -117,8 +121,11 @@ impl Access {
     pub fn holds(&self, identity: &Identity) -> bool {
         match identity.basis() {
             Basis::Nothing => true,
-            Basis::Grant(kind, sha256) => self.by_grant(*kind, sha256).as_ref() == Some(identity),
-            Basis::Until(_) => identity.ends_after(self.clock.now()),
+            Basis::Certificate(certificate) if !certificate.is_valid(self.clock.now()) => false,
+            basis @ (Basis::Token(_) | Basis::Certificate(_)) => {
+                self.by_grant(basis.clone()).as_ref() == Some(identity)
+            }
+            Basis::Until(expires) => self.clock.now().0 < *expires,
         }
     }
 
@@ -188,15 +195,14 @@ impl Access {
                 .identify(bearer, self.clock.now())
                 .map(|identity| identity.under(self.two_persons)),
             _ => self
-                .by_grant(GrantKind::Token, &Sha256::digest(bearer).into())
+                .by_grant(Basis::Token(Sha256::digest(bearer).into()))
                 .ok_or(Refused::UnknownToken),
         }
     }
 
-    fn by_grant(&self, kind: GrantKind, sha256: &[u8; 32]) -> Option<Identity> {
-        let identity = self
-            .accounts()
-            .identity(kind, sha256, self.clock.now().day())?;
+    fn by_grant(&self, basis: Basis) -> Option<Identity> {
+        let today = self.clock.now().day();
+        let identity = self.accounts().identity(basis, today)?;
         Some(identity.under(self.two_persons))
     }
 

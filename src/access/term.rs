@@ -73,7 +73,7 @@ impl Bounded {
             return true;
         }
         let now = self.access.clock.now();
-        let is_known = self.identity.ends_after(now) && self.looked_on == now.day();
+        let is_known = self.identity.is_in_time(now) && self.looked_on == now.day();
         if is_known && !self.changes.has_changed().unwrap_or(true) {
             return false;
         }

@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tonic::transport::server::Connected;
 
-use crate::access::network;
+use crate::access::{Certificate, network};
 
 /// How long the server waits where the system refuses it a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -192,8 +192,8 @@ impl Drop for OpenStream {
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) address: IpAddr,
-    /// SHA-256 of its certificate, which was verified; none where it showed none.
-    pub(super) certificate: Option<Arc<[u8; 32]>>,
+    /// Its certificate; none where it showed none.
+    pub(super) certificate: Option<Arc<Certificate>>,
     /// Its calls.
     pub(super) calls: Arc<Calls>,
 }

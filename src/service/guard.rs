@@ -217,7 +217,7 @@ fn presented<'a>(request: &'a http::Request<Body>, peer: Option<&'a Peer>) -> Pr
     });
     Presented {
         authorization,
-        certificate: peer.and_then(|peer| peer.certificate.as_deref()),
+        certificate: peer.and_then(|peer| peer.certificate.as_ref()),
     }
 }
 

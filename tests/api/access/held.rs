@@ -1,17 +1,23 @@
 //! Calls that are under way when what identified their caller ends: whatever the client reads or
 //! sends, nothing of them is recorded any more.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use casetrail::ledger::Clock;
 use casetrail::wire::moment::Moment;
 use casetrail::wire::v1::{
     CloseAccountRequest, EventType as E, GetServerStatusRequest, RevokeGrantRequest, Role,
-    SubmitEventsRequest, SubmitStreamRequest,
+    SubmitEventsRequest, SubmitStreamRequest, WatchStatusRequest,
 };
+use rustls::HandshakeKind;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
 use tonic::Code;
 
-use super::world::{Caller, World, claims};
+use super::world::{Caller, World, claims, client_params};
 use crate::support::http2::{Connection, framed};
 use crate::support::{submission_of, valid_event};
 
@@ -168,6 +174,57 @@ async fn a_stream_of_submissions_ends_with_the_time_of_its_jwt() {
             let (status, _) = call.status().await;
             assert_eq!(status, Code::Unauthenticated as i32);
         }
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_ends_with_its_time_also_on_connections_that_stand() {
+    let (hands, clock) = watch::channel(Clock::wall().now());
+    let world = World::by_clock(Clock::set_by_hand(clock)).await;
+    let mut params = client_params("worker");
+    // Until then the wall clock, by which connections are made, does not come.
+    params.not_after = rcgen::date_time_ymd(2399, 1, 1);
+    let pair = world.client_root.sign(&params);
+    world
+        .enrol(&pair, "worker", Role::CaseWorker, "org-1")
+        .await;
+    let caller = Caller::new(world.channel_of(&pair).await.unwrap(), None);
+    let mut monitor = caller.monitor();
+    let opened = monitor.watch_status(WatchStatusRequest::default()).await;
+    let mut answers = opened.unwrap().into_inner();
+    answers.message().await.unwrap();
+    caller.submit(submission()).await.unwrap();
+    let not_after = Moment(params.not_after.unix_timestamp() * 1_000_000);
+    hands.send_replace(Moment(not_after.0 - 1_000_000));
+    caller.submit(submission()).await.unwrap();
+    hands.send_replace(Moment(not_after.0 + 2_000_000));
+    hands.send_replace(Moment(not_after.0 + 10_000_000));
+    let refused = caller.submit(submission()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    let ended = loop {
+        match answers.message().await {
+            Ok(Some(_)) => {}
+            ended => break ended,
+        }
+    };
+    assert_eq!(ended.unwrap_err().code(), Code::Unauthenticated);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn no_session_is_resumed_where_clients_show_certificates() {
+    let world = World::start().await;
+    let pair = world.client_root.client("worker");
+    let connector = TlsConnector::from(Arc::new(world.client_config_of(&pair)));
+    for _ in 0..3 {
+        let stream = TcpStream::connect(world.address).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        // What the server says first comes after the tickets, had there been any.
+        stream.read_u8().await.unwrap();
+        let handshake = stream.get_ref().1.handshake_kind();
+        assert_eq!(handshake, Some(HandshakeKind::Full));
     }
     world.end().await;
 }

@@ -22,8 +22,9 @@ use casetrail::wire::v1::{
 use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, PKCS_ED25519, SigningKey,
 };
-use rustls::pki_types::CertificateDer;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -313,15 +314,7 @@ impl World {
 
     /// The same from an address of the loopback interface, where there is a place for it.
     pub async fn stream_from(&self, address: [u8; 4]) -> io::Result<TlsStream<TcpStream>> {
-        let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(self.server_root.pem.as_bytes());
-        roots.add(root.unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let mut config = self.client_builder().with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec()];
         let socket = TcpSocket::new_v4()?;
         socket.bind((address, 0).into())?;
@@ -329,6 +322,29 @@ impl World {
         let name = "localhost".try_into().unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         connector.connect(name, stream).await
+    }
+
+    /// What a client secures its connections by that shows a certificate.
+    pub fn client_config_of(&self, pair: &Pair) -> ClientConfig {
+        let chain = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes());
+        let builder = self.client_builder();
+        let mut config = builder
+            .with_client_auth_cert(vec![chain.unwrap()], key.unwrap())
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config
+    }
+
+    fn client_builder(&self) -> rustls::ConfigBuilder<ClientConfig, WantsClientCert> {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(self.server_root.pem.as_bytes());
+        roots.add(root.unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
     }
 
     /// A caller by a token, or a JWT.
