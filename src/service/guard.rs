@@ -65,6 +65,8 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        // From its arrival on, so that the time it takes to look at credentials is not told.
+        let due = Instant::now() + FAILURE_ANSWER;
         let Some(access) = &self.access else {
             let identity = claimed(&request);
             request.extensions_mut().insert(identity);
@@ -103,7 +105,6 @@ where
                 Either::Right(Either::Right(answer.boxed()))
             }
             Err(Denied::Credentials) => {
-                let due = Instant::now() + FAILURE_ANSWER;
                 let answer = async move {
                     sleep_until(due).await;
                     Ok(Failure::unauthenticated().into_status().into_http())
@@ -166,6 +167,17 @@ fn admit(access: &Access, request: &http::Request<Body>) -> Result<Admitted, Den
         note_failure(access, address, cause);
         refused(cause)
     })?;
+    // Also of calls that are refused below.
+    if let Err(wait_ms) = access.admit(&identity) {
+        tracing::warn!(
+            target: "casetrail::refused",
+            path = row.map_or("unknown", |row| row.path),
+            account = identity.account(),
+            "a call was refused: the account calls too often"
+        );
+        let failure = Failure::called_too_often(Duration::from_millis(wait_ms));
+        return Err(Denied::Told(failure));
+    }
     let role = identity.role();
     match row.zip(role) {
         Some((row, role)) if row.allows(role) => {}
@@ -180,16 +192,6 @@ fn admit(access: &Access, request: &http::Request<Body>) -> Result<Admitted, Den
             );
             return Err(Denied::Told(Failure::not_permitted(role)));
         }
-    }
-    if let Err(wait_ms) = access.admit(&identity) {
-        tracing::warn!(
-            target: "casetrail::refused",
-            path,
-            account = identity.account(),
-            "a call was refused: the account calls too often"
-        );
-        let failure = Failure::called_too_often(Duration::from_millis(wait_ms));
-        return Err(Denied::Told(failure));
     }
     row.map_or(Err(Denied::Told(Failure::not_permitted(role))), |row| {
         Ok(Admitted {

@@ -339,6 +339,63 @@ async fn none_of_eight_hundred_forged_tokens_and_jwts_is_taken_and_all_are_answe
     world.end().await;
 }
 
+/// By how much the medians of answer times may lie apart. The differences that noise makes are smaller,
+/// and what is to be told apart by a stranger would be larger than these many measurements can hide.
+const APART_MAX: Duration = Duration::from_millis(25);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_credentials_of_all_kinds_are_answered_after_one_time() {
+    let world = World::without_lock_out().await;
+    let header = world.signer.header();
+    let good = claims("worker", Role::Admin, "org-1");
+    let mut expired = good.clone();
+    expired["exp"] = json!(seconds_now() - 1);
+    let mut unknown = header.clone();
+    unknown["kid"] = json!("key-2");
+    let kinds = [
+        ("none", None),
+        ("token", Some("casetrail_wrong".to_owned())),
+        ("long", Some("x".repeat(7_000))),
+        ("shape", Some("a.b.c".to_owned())),
+        ("key", Some(world.signer.sign(&unknown, &good))),
+        (
+            "signature",
+            Some(SignerKey::new("key-1").sign(&header, &good)),
+        ),
+        ("claims", Some(world.signer.sign(&header, &expired))),
+    ];
+    let channel = world.channel().await;
+    let mut times: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
+    for round in 0..31 {
+        // All of a round at once, so that noise hits all, and in another order each time.
+        let mut kinds = kinds.clone();
+        kinds.rotate_left(round % 7);
+        let calls = kinds.map(|(what, token)| {
+            let caller = Caller::new(channel.clone(), token.as_deref());
+            async move {
+                let began_at = Instant::now();
+                caller.is_known().await.unwrap_err();
+                (what, began_at.elapsed())
+            }
+        });
+        for (what, time) in futures_util::future::join_all(calls).await {
+            times.entry(what).or_default().push(time);
+        }
+    }
+    let medians: BTreeMap<_, _> = times
+        .into_iter()
+        .map(|(what, mut times)| {
+            times.sort();
+            (times[times.len() / 2], what)
+        })
+        .collect();
+    let (first, last) = (medians.first_key_value(), medians.last_key_value());
+    let apart = *last.unwrap().0 - *first.unwrap().0;
+    assert!(apart < APART_MAX, "{medians:?}");
+    assert!(*first.unwrap().0 >= FAILURE_ANSWER, "{medians:?}");
+    world.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn none_of_two_hundred_certificates_that_are_not_valid_is_taken() {
     let world = World::without_lock_out().await;

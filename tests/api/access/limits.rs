@@ -75,6 +75,31 @@ async fn an_account_that_has_all_its_streams_open_is_told_so_and_others_go_on() 
 }
 
 #[tokio::test]
+async fn calls_that_a_role_may_not_make_count_as_any() {
+    let world = World::with_limits(CallLimits {
+        per_second: 1,
+        burst: 3,
+        ..CallLimits::default()
+    })
+    .await;
+    let jwt = world.jwt("monitor", Role::Monitor, "org-1");
+    let monitor = world.by_token(&jwt).await;
+    let mut codes = Vec::new();
+    for _ in 0..50 {
+        codes.push(
+            monitor
+                .get("0190a000-0000-7000-8000-00000000000d")
+                .await
+                .unwrap_err()
+                .code(),
+        );
+    }
+    assert_eq!(codes[0], Code::PermissionDenied);
+    assert!(codes.contains(&Code::ResourceExhausted), "{codes:?}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn who_guesses_is_locked_out_with_whatever_they_have() {
     let world = World::with_limits(CallLimits {
         failures_max: 5,
