@@ -52,6 +52,12 @@ const BEARER: &str = "bearer ";
 /// The most bytes of an authorization that are looked at.
 const AUTHORIZATION_BYTES_MAX: usize = 8 * 1024;
 
+/// Whether the log holds accounts, open or closed.
+pub fn are_accounts(ledger: &Ledger) -> bool {
+    let cases = ledger.views().cases().clone();
+    !Accounts::of(&cases).all().is_empty()
+}
+
 /// Who may call a server.
 pub struct Access {
     accounts: RwLock<Arc<Accounts>>,

@@ -11,7 +11,7 @@ use clap::Args;
 use clap::builder::TypedValueParser;
 
 use super::failure::Failure;
-use crate::access::{Access, CallLimits, Issuer, PseudonymKey};
+use crate::access::{self, Access, CallLimits, Issuer, PseudonymKey};
 use crate::domain::TwoPersons;
 use crate::ledger::Ledger;
 use crate::service::{PeerLimits, Protection, TlsFiles};
@@ -29,6 +29,9 @@ pub(super) struct ProtectionArguments {
     /// Take calls from accounts alone
     #[arg(long)]
     accounts: bool,
+    /// Let whoever reaches the server do everything, also where the data folder holds accounts
+    #[arg(long, conflicts_with = "accounts")]
+    without_accounts: bool,
     /// Make another token of an admin at this start, where all are lost
     #[arg(long, requires = "accounts")]
     new_admin_token: bool,
@@ -99,7 +102,8 @@ impl ProtectionArguments {
     /// and put into the data folder.
     ///
     /// # Errors
-    /// The issuer's keys can't be read, or the token can't be made or written.
+    /// The issuer's keys can't be read, the token can't be made or written, or there are accounts and
+    /// calls would be taken from anybody.
     pub(super) async fn protection(
         &self,
         data: &Path,
@@ -114,6 +118,13 @@ impl ProtectionArguments {
             client_certificate_required: self.require_client_certificate,
         });
         if !self.accounts {
+            if !self.without_accounts && access::are_accounts(ledger) {
+                return Err(Failure::Usage(format!(
+                    "{} holds accounts, and without --accounts whoever reaches the server may do \
+                     everything: add --accounts, or say --without-accounts to serve it so",
+                    data.display()
+                )));
+            }
             return Ok(Protection { tls, access: None });
         }
         let limits = CallLimits {
