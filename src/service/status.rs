@@ -460,6 +460,9 @@ impl From<AdministrationError> for Failure {
             AdministrationError::NoAuditor => {
                 Self::new(Code::FailedPrecondition, "NO_AUDITOR", message)
             }
+            AdministrationError::SecondAdminNeeded => {
+                Self::new(Code::FailedPrecondition, "SECOND_ADMIN_NEEDED", message)
+            }
             AdministrationError::LastAdmin => {
                 Self::new(Code::FailedPrecondition, "LAST_ADMIN", message)
             }
