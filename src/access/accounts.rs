@@ -1,11 +1,12 @@
 //! The accounts with their grants: a view of the log's user accounts, made anew when one changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::identity::{Basis, Identity};
+use super::jwt::ACCOUNT_PREFIX;
 use super::token::from_hexadecimal;
 use crate::domain::{Grant, UserAccount};
 use crate::view::CaseList;
@@ -18,6 +19,8 @@ pub struct Accounts {
     accounts: Vec<UserAccount>,
     /// The grants by the first half of their SHA-256, which is not secret: nobody finds a token by it.
     grants: HashMap<[u8; 16], Vec<Held>>,
+    /// The names of callers by JWT that are closed.
+    barred: HashSet<String>,
 }
 
 /// A grant, by its place.
@@ -44,7 +47,15 @@ impl Accounts {
                 }
             }
         }
-        Self { accounts, grants }
+        let by_jwt = accounts
+            .iter()
+            .filter(|it| it.name.starts_with(ACCOUNT_PREFIX));
+        let barred = by_jwt.map(|it| it.name.clone()).collect();
+        Self {
+            accounts,
+            grants,
+            barred,
+        }
     }
 
     /// The accounts in the order in which they were made.
@@ -56,6 +67,11 @@ impl Accounts {
     pub fn open(&self, name: &str) -> Option<&UserAccount> {
         let mut accounts = self.accounts.iter();
         accounts.find(|account| account.name == name && !account.is_closed)
+    }
+
+    /// Whether a caller by JWT is shut out. An account of such a name is never open.
+    pub fn is_barred(&self, name: &str) -> bool {
+        self.barred.contains(name)
     }
 
     /// The account of a grant.

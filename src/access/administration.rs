@@ -264,7 +264,8 @@ impl Access {
         Ok(())
     }
 
-    /// Closes an account with all its grants.
+    /// Closes an account with all its grants. A caller by JWT has none: an account of their name is
+    /// recorded as closed, which shuts them out for good.
     ///
     /// # Errors
     /// As [`Access::revoke_grant`].
@@ -276,9 +277,22 @@ impl Access {
     ) -> Result<(), AdministrationError> {
         let _held = self.administration.lock().await;
         let accounts = self.accounts();
+        let closed = Payload::UserAccountClosed(UserAccountClosed {});
+        if name.starts_with(jwt::ACCOUNT_PREFIX) && !accounts.is_barred(name) {
+            validate::reference("name", name).map_err(Invalid::from)?;
+            let created = Payload::UserAccountCreated(UserAccountCreated {
+                name: name.to_owned(),
+                // What their JWTs say is not known here; this one opens the least.
+                role: Role::Monitor.into(),
+                organisation: by.organisation.to_owned(),
+            });
+            let account_id = new_identifier()?;
+            self.record(ledger, by, account_id, vec![created, closed])
+                .await?;
+            return Ok(());
+        }
         let account = accounts.open(name).ok_or(AdministrationError::NoAccount)?;
         self.check_last_admin(|of, _| of == account.account_id)?;
-        let closed = Payload::UserAccountClosed(UserAccountClosed {});
         self.record(ledger, by, account.account_id, vec![closed])
             .await?;
         Ok(())

@@ -162,6 +162,8 @@ pub enum Refused {
     JwtClaims,
     /// The JWT has expired or does not hold yet.
     JwtTime,
+    /// The account of the caller by JWT is closed.
+    Barred,
     /// The address is locked out.
     LockedOut,
 }
@@ -180,6 +182,7 @@ impl Refused {
             Self::JwtSignature => "signature of the JWT",
             Self::JwtClaims => "claims of the JWT",
             Self::JwtTime => "time of the JWT",
+            Self::Barred => "closed account of a JWT",
             Self::LockedOut => "address locked out",
         }
     }

@@ -131,7 +131,9 @@ impl Access {
             basis @ (Basis::Token(_) | Basis::Certificate(_)) => {
                 self.by_grant(basis.clone()).as_ref() == Some(identity)
             }
-            Basis::Until(expires) => self.clock.now().0 < *expires,
+            Basis::Until(expires) => {
+                self.clock.now().0 < *expires && !self.accounts().is_barred(identity.account())
+            }
         }
     }
 
@@ -197,9 +199,13 @@ impl Access {
             return Err(Refused::Malformed);
         }
         match &self.issuer {
-            Some(issuer) if bearer.contains('.') => issuer
-                .identify(bearer, self.clock.now())
-                .map(|identity| identity.under(self.two_persons)),
+            Some(issuer) if bearer.contains('.') => {
+                let identity = issuer.identify(bearer, self.clock.now())?;
+                if self.accounts().is_barred(identity.account()) {
+                    return Err(Refused::Barred);
+                }
+                Ok(identity.under(self.two_persons))
+            }
             _ => self
                 .by_grant(Basis::Token(Sha256::digest(bearer).into()))
                 .ok_or(Refused::UnknownToken),

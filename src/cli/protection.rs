@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::TypedValueParser;
@@ -62,6 +63,9 @@ pub(super) struct ProtectionArguments {
     /// The claim of a JWT that tells the organisation
     #[arg(long, value_name = "CLAIM", default_value = "casetrail_organisation")]
     jwt_organisation_claim: String,
+    /// How many hours a JWT may hold from the time on at which it is taken
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=8_784))]
+    jwt_lifetime: u32,
     /// Calls that an account may make a second, over time
     #[arg(long, value_name = "N", default_value_t = CallLimits::default().per_second, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     calls_per_second: u32,
@@ -163,8 +167,9 @@ impl ProtectionArguments {
             self.jwt_organisation_claim.clone(),
         );
         let issuer = Issuer::new(issuer.clone(), audience.clone(), claims, keys.clone());
+        let lifetime_max = Duration::from_secs(u64::from(self.jwt_lifetime) * 3_600);
         issuer
-            .map(Some)
+            .map(|issuer| Some(issuer.with_lifetime_max(lifetime_max)))
             .map_err(|error| Failure::Usage(format!("--jwt-keys: {error}")))
     }
 }
