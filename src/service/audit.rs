@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::Shared;
-use super::call::{blocking, caller, only_true, refuse, violation};
+use super::call::{blocking, caller, only_true, refuse, violation, who};
 use super::replay::{Replay, recorded_at};
 use super::status::Failure;
 use super::stream::{Answers, Heartbeat, Outlet, ReadAhead, Reader, Stop};
@@ -40,13 +40,14 @@ impl AuditService for Audit {
     ) -> Result<Response<Self::ReplayEventsStream>, Status> {
         const METHOD: &str = "ReplayEvents";
         let began_at = Instant::now();
+        let who = who(&request);
         let opened = async {
             let caller = caller(&request)?;
             open(&self.shared, &caller, request.into_inner()).await
         };
         let opened = opened.await;
-        let (mut outlet, reader, replay, answers) =
-            opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
+        let (mut outlet, reader, replay, answers) = opened
+            .map_err(|failure| refuse(&self.shared, METHOD, who.as_ref(), began_at, failure))?;
         tracing::debug!(method = METHOD, position = replay.position(), "opened");
         tokio::spawn(async move {
             let result = run(&mut outlet, reader, replay).await;

@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tonic::transport::server::Connected;
 
+use super::refusals::{self, Refusal};
 use crate::access::{Certificate, network};
 
 /// How long the server waits where the system refuses it a connection.
@@ -72,12 +73,12 @@ pub(super) fn accepted(
             };
             let place = match places.take(peer.ip()) {
                 Ok(place) => place,
-                Err(limit) => {
-                    tracing::warn!(
-                        address = %peer.ip(),
-                        limit,
-                        "a connection was closed: there is no place"
-                    );
+                Err(cause) => {
+                    refusals::note(Refusal {
+                        address: Some(peer.ip()),
+                        cause,
+                        ..Refusal::default()
+                    });
                     continue;
                 }
             };
@@ -107,15 +108,15 @@ impl Places {
     /// A place for a connection from an address.
     ///
     /// # Errors
-    /// The limit that is reached.
+    /// Why not.
     fn take(&self, address: IpAddr) -> Result<Place, &'static str> {
         let all = Arc::clone(&self.all).try_acquire_owned();
-        let all = all.map_err(|_| "connections")?;
+        let all = all.map_err(|_| "no place for a connection")?;
         let network = network(address);
         let mut networks = lock(&self.networks);
         let count = networks.entry(network).or_default();
         if *count >= self.per_network {
-            return Err("connections of one address");
+            return Err("too many connections of one address");
         }
         *count += 1;
         drop(networks);

@@ -7,7 +7,7 @@
 //! - Credentials that are not valid are answered alike and after the same time, whatever was wrong.
 //! - A call goes no further once what identified its caller no longer holds: no frame of the request
 //!   is passed on, and a stream of answers ends ([`super::held`]).
-//! - Refused calls are told to the log under the target `casetrail::refused`, with no credentials.
+//! - Refused calls are told to the log ([`super::refusals`]), with no credentials.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -25,6 +25,7 @@ use tonic::server::NamedService;
 use super::call::{ACTOR_METADATA, ORGANISATION_METADATA};
 use super::connection::Peer;
 use super::held;
+use super::refusals::{self, Refusal};
 use super::status::Failure;
 use crate::access::table::{self, Callers, Row};
 use crate::access::{Access, Identity, Presented, Refused, Term};
@@ -137,8 +138,7 @@ enum Denied {
 }
 
 fn admit(access: &Access, request: &http::Request<Body>) -> Result<Admitted, Denied> {
-    let path = request.uri().path();
-    let row = table::row(path);
+    let row = table::row(request.uri().path());
     if let Some(row) = row
         && row.callers == Callers::Anyone
     {
@@ -149,15 +149,25 @@ fn admit(access: &Access, request: &http::Request<Body>) -> Result<Admitted, Den
     }
     let peer = request.extensions().get::<Peer>();
     let address = peer.map(|peer| peer.address);
+    let method = row.map(Row::method);
     let refused = |refused: Refused| {
-        tracing::warn!(
-            target: "casetrail::refused",
-            path = row.map_or("unknown", |row| row.path),
-            address = address.map(tracing::field::display),
-            cause = refused.name(),
-            "a call was refused: its credentials are not valid"
-        );
+        refusals::note(Refusal {
+            address,
+            method,
+            cause: refused.name(),
+            ..Refusal::default()
+        });
         Denied::Credentials
+    };
+    let told = |identity: &Identity, failure: Failure| {
+        refusals::note(Refusal {
+            address,
+            method,
+            account: Some(identity.account().to_owned()),
+            organisation: Some(identity.organisation().to_owned()),
+            cause: failure.reason(),
+        });
+        Denied::Told(failure)
     };
     if address.is_some_and(|address| access.is_locked_out(address)) {
         return Err(refused(Refused::LockedOut));
@@ -169,36 +179,17 @@ fn admit(access: &Access, request: &http::Request<Body>) -> Result<Admitted, Den
     })?;
     // Also of calls that are refused below.
     if let Err(wait_ms) = access.admit(&identity) {
-        tracing::warn!(
-            target: "casetrail::refused",
-            path = row.map_or("unknown", |row| row.path),
-            account = identity.account(),
-            "a call was refused: the account calls too often"
-        );
         let failure = Failure::called_too_often(Duration::from_millis(wait_ms));
-        return Err(Denied::Told(failure));
+        return Err(told(&identity, failure));
     }
     let role = identity.role();
     match row.zip(role) {
-        Some((row, role)) if row.allows(role) => {}
-        _ => {
-            tracing::warn!(
-                target: "casetrail::refused",
-                path = row.map_or("unknown", |row| row.path),
-                account = identity.account(),
-                organisation = identity.organisation(),
-                role = role.map(table::role_name),
-                "a call was refused: the role may not make it"
-            );
-            return Err(Denied::Told(Failure::not_permitted(role)));
-        }
-    }
-    row.map_or(Err(Denied::Told(Failure::not_permitted(role))), |row| {
-        Ok(Admitted {
+        Some((row, role)) if row.allows(role) => Ok(Admitted {
             row,
             identity: Some(identity),
-        })
-    })
+        }),
+        _ => Err(told(&identity, Failure::not_permitted(role))),
+    }
 }
 
 /// Counts a failure of an address. Who presents nothing guesses nothing.

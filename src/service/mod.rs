@@ -32,6 +32,7 @@ mod monitor;
 mod name_search;
 mod oversize;
 mod personal;
+mod refusals;
 mod replay;
 mod retention;
 mod status;
@@ -258,6 +259,7 @@ impl Server {
         let arrivals = Arc::new(Arrivals::new(self.limits.arrival_max));
         let (health, routes) = services(&shared, &arrivals).await?;
         let health = tokio::spawn(report_health(health, Arc::clone(&shared)));
+        let refusals = tokio::spawn(refusals::tell_sums());
         let bounds = self.access.as_ref().map(|_| Bounds {
             per_address: self.limits.connections_per_address,
             admission_max: self.limits.admission_max,
@@ -277,6 +279,7 @@ impl Server {
             }
         };
         health.abort();
+        refusals.abort();
         served
     }
 }

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::Shared;
-use super::call::{PAGE_BYTES_MAX, answer, blocking, caller, recorder};
+use super::call::{PAGE_BYTES_MAX, answer, blocking, caller, recorder, who};
 use super::history::record_at;
 use super::name_search;
 use super::retention;
@@ -43,7 +43,7 @@ impl PersonalService for Personal {
         request: Request<GetPersonalRequest>,
     ) -> Result<Response<GetPersonalResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("GetPersonal", async move {
+        answer(&self.shared, "GetPersonal", who(&request), async move {
             let (who, identity) = (recorder(&request)?, caller(&request)?);
             let query = validate::personal_query(request.into_inner())?;
             let classes = classes(&shared, &identity, query.purpose)?;
@@ -59,7 +59,7 @@ impl PersonalService for Personal {
         request: Request<SearchByNameRequest>,
     ) -> Result<Response<SearchByNameResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("SearchByName", async move {
+        answer(&self.shared, "SearchByName", who(&request), async move {
             let (who, identity) = (recorder(&request)?, caller(&request)?);
             if !identity.classes().contains(&PersonalClass::Identity) {
                 return Err(Failure::not_permitted(identity.role()));
@@ -76,15 +76,20 @@ impl PersonalService for Personal {
         request: Request<ListRetentionDueRequest>,
     ) -> Result<Response<ListRetentionDueResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("ListRetentionDue", async move {
-            let sight = caller(&request)?.authority().sight;
-            blocking(move || {
-                let ledger = &shared.ledger;
-                let keyring = ledger.keyring().ok_or_else(Failure::no_keys)?;
-                retention::due(ledger, keyring, &shared.retention, &sight)
-            })
-            .await?
-        })
+        answer(
+            &self.shared,
+            "ListRetentionDue",
+            who(&request),
+            async move {
+                let sight = caller(&request)?.authority().sight;
+                blocking(move || {
+                    let ledger = &shared.ledger;
+                    let keyring = ledger.keyring().ok_or_else(Failure::no_keys)?;
+                    retention::due(ledger, keyring, &shared.retention, &sight)
+                })
+                .await?
+            },
+        )
         .await
     }
 
@@ -93,7 +98,7 @@ impl PersonalService for Personal {
         request: Request<ListDisclosuresRequest>,
     ) -> Result<Response<ListDisclosuresResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("ListDisclosures", async move {
+        answer(&self.shared, "ListDisclosures", who(&request), async move {
             let sight = caller(&request)?.authority().sight;
             let query = validate::disclosure_query(request.into_inner())?;
             if shared.ledger.keyring().is_none() {

@@ -46,6 +46,32 @@ impl Failure {
         self.code
     }
 
+    /// The reason, in UPPER_SNAKE_CASE (AIP-193).
+    pub(super) fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// The case that it says is not there.
+    pub(super) fn missing_case(&self) -> Option<uuid::Uuid> {
+        let case_id = self.metadata.get("case_id")?;
+        let is_missing = self.reason == "CASE_NOT_FOUND";
+        uuid::Uuid::try_parse(case_id).ok().filter(|_| is_missing)
+    }
+
+    /// Whether the caller tried what is not theirs to do.
+    pub(super) fn is_of_authority(&self) -> bool {
+        self.code == Code::PermissionDenied
+            || matches!(
+                self.reason,
+                "RECORDER_DIFFERS"
+                    | "ERASURE_OF_ANOTHER_SUBJECT"
+                    | "SECOND_PERSON_NEEDED"
+                    | "SECOND_ADMIN_NEEDED"
+                    | "TWO_PERSONS_REQUIRED"
+                    | "CASE_ID_TAKEN"
+            )
+    }
+
     /// What the log of the server says of it, where that is more than the client is told.
     pub(super) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()

@@ -48,7 +48,7 @@ pub(super) async fn run(
     let mut answered = Vec::new();
     let mut end: Option<Result<(), Stop>> = None;
     loop {
-        at_work.drain_settled(&recorder, &mut answered);
+        at_work.drain_settled(ledger, &recorder, &mut answered);
         if at_work.items.is_empty()
             && answered.is_empty()
             && let Some(end) = end.take()
@@ -165,7 +165,12 @@ impl AtWork {
     }
 
     /// Moves the answers from the front on over that are there.
-    fn drain_settled(&mut self, recorder: &Recorder, answered: &mut Vec<SubmitStreamResponse>) {
+    fn drain_settled(
+        &mut self,
+        ledger: &Ledger,
+        recorder: &Recorder,
+        answered: &mut Vec<SubmitStreamResponse>,
+    ) {
         let is_settled = |item: &Item| matches!(item.state, State::Settled(_));
         while self.items.front().is_some_and(is_settled)
             && let Some(item) = self.items.pop_front()
@@ -174,7 +179,7 @@ impl AtWork {
             self.first_index = index.saturating_add(1);
             self.bytes = self.bytes.saturating_sub(item.bytes);
             if let State::Settled(result) = item.state {
-                answered.push(answer(recorder, index, item.request_id, result));
+                answered.push(answer(ledger, recorder, index, item.request_id, result));
             }
         }
     }
@@ -195,6 +200,7 @@ impl AtWork {
 }
 
 fn answer(
+    ledger: &Ledger,
     recorder: &Recorder,
     index: u64,
     request_id: String,
@@ -203,7 +209,12 @@ fn answer(
     let outcome = match result {
         Ok(response) => Outcome::Recorded(response),
         Err(failure) => {
-            note_refused("SubmitStream", recorder, &failure);
+            let Recorder {
+                actor,
+                organisation,
+                ..
+            } = recorder;
+            note_refused(ledger, "SubmitStream", actor, organisation, &failure);
             let (code, cause) = (failure.code(), failure.cause());
             tracing::debug!(method = "SubmitStream", index, ?code, cause, "refused");
             Outcome::Refused(failure.into_refusal(request_id))

@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::{Connection, Peer, Speaking};
+use super::refusals::{self, Refusal};
 use crate::access::Certificate;
 
 /// How many connections wait at most to be served, once they are secured.
@@ -214,19 +215,45 @@ pub(super) fn secured(
             let Some(connection) = connection else { return };
             let (sender, tls) = (sender.clone(), Arc::clone(&tls));
             tokio::spawn(async move {
-                let secured = match connection {
-                    Ok(connection) => secure(connection, &tls, silence_max).await,
-                    Err(error) => Err(error),
-                };
-                match secured {
+                let Ok(connection) = connection else { return };
+                let address = connection.address;
+                match secure(connection, &tls, silence_max).await {
                     // Nobody takes it once the server ends.
                     Ok(secured) => drop(sender.send(Ok(secured)).await),
-                    Err(error) => tracing::debug!(%error, "a connection was not secured"),
+                    Err(error) => {
+                        tracing::debug!(%error, "a connection was not secured");
+                        refusals::note(Refusal {
+                            address: Some(address),
+                            cause: cause(&error),
+                            ..Refusal::default()
+                        });
+                    }
                 }
             });
         }
     });
     tokio_stream::wrappers::ReceiverStream::new(receiver)
+}
+
+/// Why a connection was not secured, in words of our own: those of the library can hold what the peer
+/// sent.
+fn cause(error: &io::Error) -> &'static str {
+    use rustls::{CertificateError, Error};
+    let by_tls = error.get_ref().and_then(|it| it.downcast_ref::<Error>());
+    match by_tls {
+        Some(Error::NoCertificatesPresented) => "TLS: no client certificate",
+        Some(Error::InvalidCertificate(CertificateError::Expired)) => {
+            "TLS: expired client certificate"
+        }
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "TLS: client certificate of another root"
+        }
+        Some(Error::InvalidCertificate(_)) => "TLS: client certificate that is not valid",
+        Some(Error::AlertReceived(_)) => "TLS: the client does not go on",
+        Some(_) => "TLS: no handshake that is taken",
+        None if error.kind() == io::ErrorKind::TimedOut => "TLS: no handshake in time",
+        None => "TLS: the connection broke off",
+    }
 }
 
 /// A connection that is secured.

@@ -9,6 +9,7 @@ mod limits;
 mod monitor;
 mod names;
 mod personal;
+mod refusals;
 mod scope;
 mod table;
 mod transport;
