@@ -14,6 +14,7 @@ use super::Shared;
 use super::refusals::{self, Refusal};
 use super::status::Failure;
 use crate::access::Identity;
+use crate::domain::Sight;
 use crate::ledger::{Ledger, Recorder};
 use crate::wire::validate::{self, Violation};
 
@@ -53,7 +54,15 @@ pub(super) fn refuse(
 ) -> Status {
     if let Some(caller) = caller {
         let (account, organisation) = (caller.account(), caller.organisation());
-        note_refused(&shared.ledger, method, account, organisation, &failure);
+        let sight = caller.authority().sight;
+        note_refused(
+            &shared.ledger,
+            method,
+            account,
+            organisation,
+            &sight,
+            &failure,
+        );
     }
     log_end(method, began_at, failure.code(), failure.cause(), None);
     failure.into_status()
@@ -118,11 +127,15 @@ pub(super) fn note_refused(
     method: &'static str,
     account: &str,
     organisation: &str,
+    sight: &Sight,
     failure: &Failure,
 ) {
-    let exists = |case_id| ledger.views().case(case_id).is_some();
-    let cause = match failure.missing_case() {
-        Some(case_id) if exists(case_id) => "CASE_OUT_OF_SIGHT",
+    let is_hidden = |case_id| {
+        let case = ledger.views().case(case_id).cloned();
+        case.is_some_and(|case| !sight.includes(&case))
+    };
+    let cause = match failure.case_id() {
+        Some(case_id) if is_hidden(case_id) => "CASE_OUT_OF_SIGHT",
         _ if failure.is_of_authority() => failure.reason(),
         _ => return,
     };

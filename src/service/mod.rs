@@ -280,6 +280,7 @@ impl Server {
         };
         health.abort();
         refusals.abort();
+        refusals::tell_rest();
         served
     }
 }

@@ -151,24 +151,15 @@ fn classes(
     if unsealed.is_empty() {
         return Ok(identity.classes());
     }
-    let failure = if purpose != DisclosurePurpose::Audit {
-        Failure::purpose_not_permitted()
-    } else if shared
-        .access
-        .as_ref()
-        .is_some_and(|it| it.is_unsealed(identity))
-    {
-        return Ok(unsealed);
+    if purpose != DisclosurePurpose::Audit {
+        return Err(Failure::purpose_not_permitted());
+    }
+    let access = shared.access.as_ref();
+    if access.is_some_and(|it| it.is_unsealed(identity)) {
+        Ok(unsealed)
     } else {
-        Failure::unsealing_not_granted()
-    };
-    tracing::warn!(
-        target: "casetrail::refused",
-        account = identity.account(),
-        organisation = identity.organisation(),
-        "a call was refused: the account may not open personal data now"
-    );
-    Err(failure)
+        Err(Failure::unsealing_not_granted())
+    }
 }
 
 /// The cases that are asked for, each of which there is for the reader.

@@ -67,6 +67,11 @@ pub(super) async fn tell_sums() {
     }
 }
 
+/// Tells what was summed up and not told yet.
+pub(super) fn tell_rest() {
+    held().flush(Instant::now() + SUMMING, &mut tell);
+}
+
 fn tell(refusal: &Refusal, times: u64) {
     tracing::warn!(
         target: "casetrail::refused",

@@ -51,11 +51,10 @@ impl Failure {
         self.reason
     }
 
-    /// The case that it says is not there.
-    pub(super) fn missing_case(&self) -> Option<uuid::Uuid> {
+    /// The case that it names.
+    pub(super) fn case_id(&self) -> Option<uuid::Uuid> {
         let case_id = self.metadata.get("case_id")?;
-        let is_missing = self.reason == "CASE_NOT_FOUND";
-        uuid::Uuid::try_parse(case_id).ok().filter(|_| is_missing)
+        uuid::Uuid::try_parse(case_id).ok()
     }
 
     /// Whether the caller tried what is not theirs to do.
@@ -68,7 +67,6 @@ impl Failure {
                     | "SECOND_PERSON_NEEDED"
                     | "SECOND_ADMIN_NEEDED"
                     | "TWO_PERSONS_REQUIRED"
-                    | "CASE_ID_TAKEN"
             )
     }
 

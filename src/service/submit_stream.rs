@@ -212,9 +212,10 @@ fn answer(
             let Recorder {
                 actor,
                 organisation,
-                ..
+                authority,
             } = recorder;
-            note_refused(ledger, "SubmitStream", actor, organisation, &failure);
+            let sight = &authority.sight;
+            note_refused(ledger, "SubmitStream", actor, organisation, sight, &failure);
             let (code, cause) = (failure.code(), failure.cause());
             tracing::debug!(method = "SubmitStream", index, ?code, cause, "refused");
             Outcome::Refused(failure.into_refusal(request_id))

@@ -12,6 +12,7 @@ use casetrail::wire::v1::{
     replay_events_request::End, replay_events_response::Item,
 };
 use prost::Message;
+use tempfile::TempDir;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 

@@ -1,11 +1,12 @@
 //! Limits on callers: their rate, the lock-out of who guesses, and what the log is told of refusals.
 
 use casetrail::access::CallLimits;
-use casetrail::wire::v1::{Role, WatchStatusRequest};
+use casetrail::wire::v1::{ListAccountsRequest, Role, WatchStatusRequest};
 use tonic::Code;
 use tonic_types::StatusExt;
 
 use super::world::World;
+use crate::support::http2::{Connection, framed};
 
 #[tokio::test]
 async fn an_account_that_calls_too_often_is_told_when_to_try_again_and_others_go_on() {
@@ -119,6 +120,16 @@ async fn who_guesses_is_locked_out_with_whatever_they_have() {
         let guessing = world.by_token(&format!("casetrail_guess-{guess}")).await;
         assert!(guessing.is_known().await.is_err());
     }
+    // Who is elsewhere goes on.
+    let elsewhere = world.stream_from([127, 0, 0, 2]).await.unwrap();
+    let elsewhere = Connection::over(elsewhere).await;
+    let mut elsewhere = elsewhere.by_token(&world.admin_token);
+    let mut call = elsewhere
+        .call("casetrail.v1.AdminService/ListAccounts")
+        .await;
+    call.send(framed(&ListAccountsRequest {})).await;
+    call.complete();
+    assert_eq!(call.status().await.0, Code::Ok as i32);
     // What they would learn by a right guess is what any wrong one told.
     let locked = right.is_known().await.unwrap_err();
     assert_eq!(locked.code(), Code::Unauthenticated);
