@@ -85,6 +85,18 @@ fn the_limits_are_those_of_the_code() {
             with_comma(limits::OPEN_STREAMS_MAX)
         ),
         format!(
+            "| streams of submissions beside them | {} |",
+            with_comma(limits::SUBMIT_STREAMS_KEPT)
+        ),
+        format!(
+            "| open streams of an account | {} ",
+            limits::STREAMS_PER_ACCOUNT_MAX
+        ),
+        format!(
+            "| connections of one address, with accounts | {} ",
+            with_comma(limits::CONNECTIONS_PER_ADDRESS_MAX)
+        ),
+        format!(
             "| silence on an open stream | {} seconds |",
             limits::PROGRESS_INTERVAL.as_secs()
         ),

@@ -1,11 +1,12 @@
 //! The accounts with their grants: a view of the log's user accounts, made anew when one changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::identity::{Basis, Identity};
+use super::jwt::ACCOUNT_PREFIX;
 use super::token::from_hexadecimal;
 use crate::domain::{Grant, UserAccount};
 use crate::view::CaseList;
@@ -18,6 +19,8 @@ pub struct Accounts {
     accounts: Vec<UserAccount>,
     /// The grants by the first half of their SHA-256, which is not secret: nobody finds a token by it.
     grants: HashMap<[u8; 16], Vec<Held>>,
+    /// The names of callers by JWT that are closed.
+    barred: HashSet<String>,
 }
 
 /// A grant, by its place.
@@ -44,7 +47,15 @@ impl Accounts {
                 }
             }
         }
-        Self { accounts, grants }
+        let by_jwt = accounts
+            .iter()
+            .filter(|it| it.name.starts_with(ACCOUNT_PREFIX));
+        let barred = by_jwt.map(|it| it.name.clone()).collect();
+        Self {
+            accounts,
+            grants,
+            barred,
+        }
     }
 
     /// The accounts in the order in which they were made.
@@ -56,6 +67,11 @@ impl Accounts {
     pub fn open(&self, name: &str) -> Option<&UserAccount> {
         let mut accounts = self.accounts.iter();
         accounts.find(|account| account.name == name && !account.is_closed)
+    }
+
+    /// Whether a caller by JWT is shut out. An account of such a name is never open.
+    pub fn is_barred(&self, name: &str) -> bool {
+        self.barred.contains(name)
     }
 
     /// The account of a grant.
@@ -83,13 +99,14 @@ impl Accounts {
         })
     }
 
-    /// Who calls by a grant, where it holds on a day. The grant is compared in constant time.
-    pub(super) fn identity(
-        &self,
-        kind: GrantKind,
-        sha256: &[u8; 32],
-        today: Day,
-    ) -> Option<Identity> {
+    /// Who calls by a token or a certificate, where its grant holds on a day. It is compared in constant
+    /// time.
+    pub(super) fn identity(&self, basis: Basis, today: Day) -> Option<Identity> {
+        let (kind, sha256) = match &basis {
+            Basis::Token(sha256) => (GrantKind::Token, sha256),
+            Basis::Certificate(certificate) => (GrantKind::Certificate, certificate.sha256()),
+            Basis::Nothing | Basis::Until(_) => return None,
+        };
         let held = self
             .grants
             .get(&half(sha256))
@@ -100,9 +117,13 @@ impl Accounts {
             let account = self.accounts.get(held.account)?;
             let grant = account.grants.get(held.grant)?;
             if is_equal && grant.kind == kind && account.is_granted(grant, today) {
-                let basis = Basis::Grant(kind, *sha256);
                 let (name, organisation) = (&account.name, &account.organisation);
-                found = Some(Identity::new(name, organisation, account.role, basis));
+                found = Some(Identity::new(
+                    name,
+                    organisation,
+                    account.role,
+                    basis.clone(),
+                ));
             }
         }
         found

@@ -2,18 +2,22 @@
 //! the admin who asked for it, and in force before it is answered.
 
 use std::fmt;
+use std::sync::Arc;
 
+use prost::Message;
 use uuid::Uuid;
 
 use super::token::{NoRandomness, new_identifier, new_token, sha256_of};
 use super::{Access, jwt};
 use crate::domain::{Authority, UserAccount};
 use crate::ledger::{Ledger, Recorder, SubmitError};
+use crate::log::{Log, ReadError};
+use crate::wire::block::RecordBlock;
 use crate::wire::moment::Moment;
 use crate::wire::v1::case_change::Expected;
 use crate::wire::v1::{
     AccountSpecification, CaseChange, CertificateEnrolled, Credibility, Event, GrantKind,
-    GrantRevoked, GrantUnsealingRequest, Role, Source, SourceConnection, SourceReliability,
+    GrantRevoked, GrantUnsealingRequest, Record, Role, Source, SourceConnection, SourceReliability,
     SubmitEventsRequest, TokenIssued, UnsealingGranted, UnsealingReason, UserAccountClosed,
     UserAccountCreated, event::Payload,
 };
@@ -43,6 +47,8 @@ pub enum AdministrationError {
     NoAccount,
     /// The account is no auditor's.
     NoAuditor,
+    /// One admin would both unseal an auditor's account and hand out what is needed to use it.
+    SecondAdminNeeded,
     /// Nobody could act as an admin any more.
     LastAdmin,
     /// The system gives no random bytes.
@@ -79,6 +85,11 @@ impl fmt::Display for AdministrationError {
                 formatter,
                 "the account is no auditor's: other roles open personal data by their role, or not \
                  at all"
+            ),
+            Self::SecondAdminNeeded => write!(
+                formatter,
+                "it takes two admins to open personal data to an auditor: one who issued what the \
+                 account is used by can't unseal it, nor the other way round; let another admin do this"
             ),
             Self::LastAdmin => write!(
                 formatter,
@@ -170,7 +181,8 @@ impl Access {
     /// ends.
     ///
     /// # Errors
-    /// As [`Access::create_token`]; the account has to be an auditor's.
+    /// As [`Access::create_token`]; the account has to be an auditor's, and no token or certificate of it
+    /// that holds may be by the same admin.
     pub async fn grant_unsealing(
         &self,
         ledger: &Ledger,
@@ -216,6 +228,11 @@ impl Access {
             expires_at: Some(until.into()),
         });
         let account_id = account.account_id;
+        let today = ledger.today();
+        let holding = account.grants.iter();
+        let holding = holding.filter(|it| it.until.is_none() && account.is_granted(it, today));
+        let holding = holding.map(|grant| grant.position).collect();
+        refuse_own(ledger, by, holding).await?;
         let recorded = self.record(ledger, by, account_id, vec![granted]).await?;
         let grant_id = recorded.last().copied();
         Ok((grant_id.ok_or(AdministrationError::NoGrant)?, until))
@@ -247,7 +264,8 @@ impl Access {
         Ok(())
     }
 
-    /// Closes an account with all its grants.
+    /// Closes an account with all its grants. A caller by JWT has none: an account of their name is
+    /// recorded as closed, which shuts them out for good.
     ///
     /// # Errors
     /// As [`Access::revoke_grant`].
@@ -259,9 +277,22 @@ impl Access {
     ) -> Result<(), AdministrationError> {
         let _held = self.administration.lock().await;
         let accounts = self.accounts();
+        let closed = Payload::UserAccountClosed(UserAccountClosed {});
+        if name.starts_with(jwt::ACCOUNT_PREFIX) && !accounts.is_barred(name) {
+            validate::reference("name", name).map_err(Invalid::from)?;
+            let created = Payload::UserAccountCreated(UserAccountCreated {
+                name: name.to_owned(),
+                // What their JWTs say is not known here; this one opens the least.
+                role: Role::Monitor.into(),
+                organisation: by.organisation.to_owned(),
+            });
+            let account_id = new_identifier()?;
+            self.record(ledger, by, account_id, vec![created, closed])
+                .await?;
+            return Ok(());
+        }
         let account = accounts.open(name).ok_or(AdministrationError::NoAccount)?;
         self.check_last_admin(|of, _| of == account.account_id)?;
-        let closed = Payload::UserAccountClosed(UserAccountClosed {});
         self.record(ledger, by, account.account_id, vec![closed])
             .await?;
         Ok(())
@@ -324,7 +355,11 @@ impl Access {
         check(&account)?;
         let accounts = self.accounts();
         let (account_id, payloads) = match accounts.open(&account.name) {
-            Some(known) if is_meant(known, &account) => (known.account_id, vec![grant]),
+            Some(known) if is_meant(known, &account) => {
+                let unsealings = known.unsealings(self.clock.now());
+                refuse_own(ledger, by, unsealings.map(|it| it.position).collect()).await?;
+                (known.account_id, vec![grant])
+            }
             Some(_) => return Err(AdministrationError::OtherAccount),
             None => {
                 let created = Payload::UserAccountCreated(UserAccountCreated {
@@ -412,6 +447,39 @@ impl Access {
         recorded?;
         Ok(event_ids)
     }
+}
+
+/// Refuses what an admin would do beside grants of their own: who made each is read from its record.
+async fn refuse_own(
+    ledger: &Ledger,
+    by: Administrator<'_>,
+    positions: Vec<u64>,
+) -> Result<(), AdministrationError> {
+    let log = Arc::clone(ledger.log());
+    let read = tokio::task::spawn_blocking(move || {
+        let positions = positions.into_iter();
+        let actors = positions.map(|position| actor_at(log.as_ref(), position));
+        actors.collect::<Result<Vec<_>, _>>()
+    });
+    // One that can't be told may be their own.
+    let Ok(actors) = read.await else {
+        return Err(AdministrationError::SecondAdminNeeded);
+    };
+    let actors = actors.map_err(SubmitError::Unreadable)?;
+    let is_own = |actor: &Option<String>| actor.as_ref().is_none_or(|it| it == by.account);
+    if actors.iter().any(is_own) {
+        return Err(AdministrationError::SecondAdminNeeded);
+    }
+    Ok(())
+}
+
+/// Who recorded the record at a position; none where it can't be decoded.
+fn actor_at(log: &dyn Log, position: u64) -> Result<Option<String>, ReadError> {
+    let blocks = log.read(position, 1)?;
+    let mut records = blocks.iter().flat_map(RecordBlock::records);
+    let record = records.find(|(each, _)| *each == position);
+    let record = record.and_then(|(_, record)| Record::decode(record).ok());
+    Ok(record.map(|record| record.actor))
 }
 
 fn is_meant(known: &UserAccount, account: &AccountSpecification) -> bool {

@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::{Authority, TwoPersons};
-use crate::wire::v1::{GrantKind, PersonalClass, Role};
+use crate::wire::moment::Moment;
+use crate::wire::v1::{PersonalClass, Role};
 
+use super::certificate::Certificate;
 use super::table;
 
 /// Who is calling. Every service finds it in the extensions of a request.
@@ -23,8 +25,10 @@ pub struct Identity {
 pub(super) enum Basis {
     /// On nothing: the server has no accounts.
     Nothing,
-    /// On a grant of an account, by the SHA-256 of the token or the certificate.
-    Grant(GrantKind, [u8; 32]),
+    /// On a grant of an account, by the SHA-256 of the token.
+    Token([u8; 32]),
+    /// On a grant of an account, by a certificate.
+    Certificate(Arc<Certificate>),
     /// On a signed statement that holds until this time, in microseconds since 1970.
     Until(i64),
 }
@@ -64,6 +68,10 @@ impl Identity {
         &self.account
     }
 
+    pub(super) fn shared_account(&self) -> &Arc<str> {
+        &self.account
+    }
+
     /// The organisation for which it acts.
     pub fn organisation(&self) -> &str {
         &self.organisation
@@ -97,6 +105,15 @@ impl Identity {
         self.role.is_some_and(table::is_masked)
     }
 
+    /// Whether what it rests on holds at a moment as far as time goes, without looking closer.
+    pub(super) fn is_in_time(&self, now: Moment) -> bool {
+        match &self.basis {
+            Basis::Nothing | Basis::Token(_) => true,
+            Basis::Certificate(certificate) => certificate.is_verified(now),
+            Basis::Until(expires) => now.0 < *expires,
+        }
+    }
+
     pub(super) fn basis(&self) -> &Basis {
         &self.basis
     }
@@ -118,8 +135,8 @@ impl fmt::Debug for Identity {
 pub struct Presented<'a> {
     /// The authorization of the call: none where there is none, `Some(None)` where there are several.
     pub authorization: Option<Option<&'a [u8]>>,
-    /// SHA-256 of the client certificate of the connection, which the connection has verified.
-    pub certificate: Option<&'a [u8; 32]>,
+    /// The client certificate of the connection.
+    pub certificate: Option<&'a Arc<Certificate>>,
 }
 
 /// Why a call is not identified. It is logged and never told to the caller.
@@ -133,6 +150,8 @@ pub enum Refused {
     UnknownToken,
     /// The client certificate is no grant that holds.
     UnknownCertificate,
+    /// The client certificate is no longer valid.
+    InvalidCertificate,
     /// The JWT is malformed, or its header is not one that is taken.
     JwtHeader,
     /// The JWT names no key of the issuer, or another algorithm than its key has.
@@ -143,6 +162,8 @@ pub enum Refused {
     JwtClaims,
     /// The JWT has expired or does not hold yet.
     JwtTime,
+    /// The account of the caller by JWT is closed.
+    Barred,
     /// The address is locked out.
     LockedOut,
 }
@@ -155,11 +176,13 @@ impl Refused {
             Self::Malformed => "malformed authorization",
             Self::UnknownToken => "unknown token",
             Self::UnknownCertificate => "unknown certificate",
+            Self::InvalidCertificate => "invalid certificate",
             Self::JwtHeader => "header of the JWT",
             Self::JwtKey => "key of the JWT",
             Self::JwtSignature => "signature of the JWT",
             Self::JwtClaims => "claims of the JWT",
             Self::JwtTime => "time of the JWT",
+            Self::Barred => "closed account of a JWT",
             Self::LockedOut => "address locked out",
         }
     }

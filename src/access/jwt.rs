@@ -5,7 +5,8 @@
 //! - The key decides the algorithm, and the header has to agree: only asymmetric ones are taken, so
 //!   that `none`, or a public key used as a shared secret, is nothing.
 //! - Keys come from the issuer's file alone, never from what a token carries or points to.
-//! - Issuer, audience, subject and expiry are a must. Claims of another type than the standard has
+//! - Issuer, audience, subject and expiry are a must, and the expiry is not far away: a JWT can't be
+//!   taken back by its issuer. Claims of another type than the standard has
 //!   are refused, never taken as absent.
 //!
 //! The file of keys (a JWKS) is read again when it has changed. There is no fetching from a URL: a
@@ -15,13 +16,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use ring::signature as ring_signature;
 use serde_json::{Map, Value};
@@ -42,6 +45,9 @@ const KEPT_MAX: usize = 10_000;
 /// After how many microseconds it is looked again whether the file of keys has changed.
 const LOOK_INTERVAL_MICROS: i64 = 1_000_000;
 
+/// How long a JWT may hold from the time on at which it is taken, unless it is said.
+const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// By how many seconds the clocks of two machines may differ.
 const CLOCK_SKEW_SECONDS: i64 = 30;
 
@@ -52,6 +58,7 @@ pub struct Issuer {
     audience: String,
     role_claim: String,
     organisation_claim: String,
+    lifetime_max: Duration,
     file: PathBuf,
     state: Mutex<State>,
 }
@@ -130,9 +137,20 @@ impl Issuer {
             audience,
             role_claim,
             organisation_claim,
+            lifetime_max: LIFETIME_MAX,
             file,
             state: Mutex::new(state),
         })
+    }
+
+    /// The same where a JWT may hold for so long from the time on at which it is taken; 24 hours unless
+    /// it is said.
+    #[must_use]
+    pub fn with_lifetime_max(self, lifetime_max: Duration) -> Self {
+        Self {
+            lifetime_max,
+            ..self
+        }
     }
 
     /// Who calls by a JWT.
@@ -145,11 +163,11 @@ impl Issuer {
             let mut state = self.state();
             state.look(&self.file, now.0);
             if let Some((identity, not_before)) = state.kept.get(&sha256) {
-                let holds = *not_before <= now.0 && holds_on(identity, now);
+                let holds = *not_before <= now.0 && identity.is_in_time(now);
                 return holds.then(|| identity.clone()).ok_or(Refused::JwtTime);
             }
             let header = decode_header(token).map_err(|_| Refused::JwtHeader)?;
-            if header.crit.is_some() {
+            if header.crit.is_some() || !is_taken_type(header.typ.as_deref()) {
                 return Err(Refused::JwtHeader);
             }
             let key = header.kid.and_then(|kid| state.keys.get(&kid).cloned());
@@ -195,7 +213,9 @@ impl Issuer {
                     .saturating_sub(CLOCK_SKEW_SECONDS),
             ),
         };
-        if expires <= now.0 || now.0 < not_before {
+        let lifetime_max = i64::try_from(self.lifetime_max.as_micros()).unwrap_or(i64::MAX);
+        let latest = now.0.saturating_add(lifetime_max);
+        if expires <= now.0 || latest < expires || now.0 < not_before {
             return Err(Refused::JwtTime);
         }
         let account = format!("{ACCOUNT_PREFIX}{}", text("sub").unwrap_or_default());
@@ -251,10 +271,6 @@ impl fmt::Debug for State {
     }
 }
 
-fn holds_on(identity: &Identity, now: Moment) -> bool {
-    matches!(identity.basis(), Basis::Until(expires) if now.0 < *expires)
-}
-
 fn stamp_of(file: &Path) -> Result<Stamp, IssuerError> {
     let io = |cause| IssuerError::Io {
         file: file.to_owned(),
@@ -280,6 +296,9 @@ fn read(file: &Path) -> Result<HashMap<String, (Algorithm, DecodingKey)>, Issuer
         let Some((algorithm, key_id)) = algorithm_of(jwk).zip(jwk.common.key_id.clone()) else {
             continue;
         };
+        if !is_to_verify(jwk) {
+            continue;
+        }
         let key = match &jwk.algorithm {
             AlgorithmParameters::RSA(it) => rsa_key(&it.n, &it.e),
             _ => DecodingKey::from_jwk(jwk).ok(),
@@ -290,10 +309,32 @@ fn read(file: &Path) -> Result<HashMap<String, (Algorithm, DecodingKey)>, Issuer
         }
     }
     if keys.is_empty() {
-        let cause = "none has a kid and is for RS256, PS256, ES256, ES384 or EdDSA".to_owned();
+        let cause = "none has a kid, is to verify signatures and is for RS256, PS256, ES256, ES384 or EdDSA".to_owned();
         return Err(wrong(cause));
     }
     Ok(keys)
+}
+
+/// Whether a key is to verify signatures, as far as it says what for (RFC 7517, sections 4.2 and 4.3).
+fn is_to_verify(jwk: &Jwk) -> bool {
+    let key_use = jwk.common.public_key_use.as_ref();
+    let operations = jwk.common.key_operations.as_ref();
+    key_use.is_none_or(|it| *it == PublicKeyUse::Signature)
+        && operations.is_none_or(|it| it.contains(&KeyOperations::Verify))
+}
+
+/// Whether a token is of a type that is taken, by its header: an ID token or one of OAuth (RFC 9068), and
+/// not one that is made for something else.
+fn is_taken_type(typ: Option<&str>) -> bool {
+    typ.is_none_or(|typ| {
+        let of_application = typ.get(.."application/".len());
+        let short = match of_application {
+            Some(prefix) if prefix.eq_ignore_ascii_case("application/") => typ.get(prefix.len()..),
+            _ => Some(typ),
+        };
+        let is = |name: &str| short.is_some_and(|short| short.eq_ignore_ascii_case(name));
+        is("JWT") || is("at+jwt")
+    })
 }
 
 /// The one algorithm that a key is for; none for a key that is not taken.

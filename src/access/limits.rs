@@ -1,15 +1,17 @@
-//! Limits on callers: how often an account may call, and how often credentials from one address may
-//! be wrong.
+//! Limits on callers: how often an account may call, how many streams it may have open, and how often
+//! credentials from one address may be wrong.
 //!
-//! Both hold only who called lately, and a bounded number of those: where there are more, the oldest
-//! are forgotten.
+//! What is held of calls and failures is only who called lately, and a bounded number of those: where
+//! there are more, the oldest are forgotten. Streams are counted as long as they are open.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::wire::limits::{CALLS_BURST, CALLS_PER_SECOND, FAILURES_MAX, LOCK_OUT};
+use crate::wire::limits::{
+    CALLS_BURST, CALLS_PER_SECOND, FAILURES_MAX, LOCK_OUT, STREAMS_PER_ACCOUNT_MAX,
+};
 use crate::wire::moment::Moment;
 
 /// How many accounts or addresses are held at once.
@@ -24,6 +26,8 @@ pub struct CallLimits {
     pub burst: u32,
     /// Calls from one address with credentials that are not valid, after which it is locked out.
     pub failures_max: u32,
+    /// Streams of one account that are open at once.
+    pub streams_max: u32,
 }
 
 impl Default for CallLimits {
@@ -32,6 +36,7 @@ impl Default for CallLimits {
             per_second: CALLS_PER_SECOND,
             burst: CALLS_BURST,
             failures_max: FAILURES_MAX,
+            streams_max: STREAMS_PER_ACCOUNT_MAX,
         }
     }
 }
@@ -41,6 +46,25 @@ pub(super) struct Limits {
     calls: CallLimits,
     accounts: Mutex<HashMap<Box<str>, Bucket>>,
     addresses: Mutex<HashMap<IpAddr, Failures>>,
+    streams: Arc<Mutex<HashMap<Arc<str>, u32>>>,
+}
+
+/// An open stream of an account, until this is dropped.
+pub struct AccountStream {
+    account: Arc<str>,
+    streams: Arc<Mutex<HashMap<Arc<str>, u32>>>,
+}
+
+impl Drop for AccountStream {
+    fn drop(&mut self) {
+        let mut streams = lock(&self.streams);
+        if let Some(count) = streams.get_mut(&self.account) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                streams.remove(&self.account);
+            }
+        }
+    }
 }
 
 /// Calls that may be made, as a bucket that fills over time. It counts in microseconds: a call takes
@@ -63,7 +87,25 @@ impl Limits {
             calls,
             accounts: Mutex::default(),
             addresses: Mutex::default(),
+            streams: Arc::default(),
         }
+    }
+
+    /// Takes in a stream of an account.
+    ///
+    /// # Errors
+    /// The number of streams that it may have open, and has.
+    pub(super) fn open_stream(&self, account: &Arc<str>) -> Result<AccountStream, u32> {
+        let mut streams = lock(&self.streams);
+        let count = streams.entry(Arc::clone(account)).or_default();
+        if *count >= self.calls.streams_max {
+            return Err(self.calls.streams_max);
+        }
+        *count += 1;
+        Ok(AccountStream {
+            account: Arc::clone(account),
+            streams: Arc::clone(&self.streams),
+        })
     }
 
     /// Takes a call in; after how many milliseconds to try again where there is no room for it.
@@ -132,7 +174,7 @@ impl Failures {
 }
 
 /// What counts as one address: a host by IPv4, a network by IPv6, in which one host has many.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::from(address) >> 64 << 64;
@@ -188,6 +230,24 @@ mod tests {
         }
         assert!(limits.admit("one", at(3_600 * SECOND)).is_err());
         assert_eq!(limits.admit("one", at(-86_400 * SECOND)), Ok(()));
+    }
+
+    #[test]
+    fn an_account_has_so_many_streams_and_gets_their_places_back() {
+        let limits = Limits::new(CallLimits {
+            streams_max: 2,
+            ..CallLimits::default()
+        });
+        let (one, other) = ("one".into(), "other".into());
+        let first = limits.open_stream(&one).ok();
+        let second = limits.open_stream(&one).ok();
+        assert!(first.is_some() && second.is_some());
+        assert_eq!(limits.open_stream(&one).err(), Some(2));
+        assert!(limits.open_stream(&other).is_ok());
+        drop(first);
+        assert!(limits.open_stream(&one).is_ok());
+        drop(second);
+        assert!(lock(&limits.streams).is_empty());
     }
 
     #[test]

@@ -14,11 +14,13 @@
 
 mod accounts;
 pub mod administration;
+mod certificate;
 mod identity;
 mod jwt;
 mod limits;
 mod pseudonym;
 pub mod table;
+mod term;
 mod token;
 
 use std::fmt;
@@ -29,16 +31,18 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, watch};
 
 pub use accounts::Accounts;
+pub use certificate::Certificate;
 pub use identity::{Identity, Presented, Refused};
 pub use jwt::{Issuer, IssuerError};
-pub use limits::CallLimits;
+pub(crate) use limits::network;
+pub use limits::{AccountStream, CallLimits};
 pub use pseudonym::{PseudonymKey, Pseudonyms};
+pub use term::Term;
 pub use token::NoRandomness;
 
 use crate::domain::TwoPersons;
 use crate::ledger::{Clock, Ledger};
 use crate::view::CaseList;
-use crate::wire::v1::GrantKind;
 use identity::Basis;
 use limits::Limits;
 
@@ -47,6 +51,12 @@ const BEARER: &str = "bearer ";
 
 /// The most bytes of an authorization that are looked at.
 const AUTHORIZATION_BYTES_MAX: usize = 8 * 1024;
+
+/// Whether the log holds accounts, open or closed.
+pub fn are_accounts(ledger: &Ledger) -> bool {
+    let cases = ledger.views().cases().clone();
+    !Accounts::of(&cases).all().is_empty()
+}
 
 /// Who may call a server.
 pub struct Access {
@@ -102,8 +112,11 @@ impl Access {
             Some(Some(authorization)) => self.by_authorization(authorization),
             Some(None) => Err(Refused::Malformed),
             None => match presented.certificate {
+                Some(certificate) if !certificate.is_valid(self.clock.now()) => {
+                    Err(Refused::InvalidCertificate)
+                }
                 Some(certificate) => self
-                    .by_grant(GrantKind::Certificate, certificate)
+                    .by_grant(Basis::Certificate(Arc::clone(certificate)))
                     .ok_or(Refused::UnknownCertificate),
                 None => Err(Refused::NoCredentials),
             },
@@ -114,8 +127,13 @@ impl Access {
     pub fn holds(&self, identity: &Identity) -> bool {
         match identity.basis() {
             Basis::Nothing => true,
-            Basis::Grant(kind, sha256) => self.by_grant(*kind, sha256).as_ref() == Some(identity),
-            Basis::Until(expires) => self.clock.now().0 < *expires,
+            Basis::Certificate(certificate) if !certificate.is_valid(self.clock.now()) => false,
+            basis @ (Basis::Token(_) | Basis::Certificate(_)) => {
+                self.by_grant(basis.clone()).as_ref() == Some(identity)
+            }
+            Basis::Until(expires) => {
+                self.clock.now().0 < *expires && !self.accounts().is_barred(identity.account())
+            }
         }
     }
 
@@ -156,6 +174,14 @@ impl Access {
         self.limits.admit(identity.account(), self.clock.now())
     }
 
+    /// Takes in a stream of an account, which is open until what this returns is dropped.
+    ///
+    /// # Errors
+    /// The number of streams that the account may have open, and has.
+    pub fn open_stream(&self, identity: &Identity) -> Result<AccountStream, u32> {
+        self.limits.open_stream(identity.shared_account())
+    }
+
     /// Whether calls from an address are not looked at for now, since too many failed.
     pub fn is_locked_out(&self, address: IpAddr) -> bool {
         self.limits.is_locked_out(address, self.clock.now())
@@ -178,19 +204,22 @@ impl Access {
             return Err(Refused::Malformed);
         }
         match &self.issuer {
-            Some(issuer) if bearer.contains('.') => issuer
-                .identify(bearer, self.clock.now())
-                .map(|identity| identity.under(self.two_persons)),
+            Some(issuer) if bearer.contains('.') => {
+                let identity = issuer.identify(bearer, self.clock.now())?;
+                if self.accounts().is_barred(identity.account()) {
+                    return Err(Refused::Barred);
+                }
+                Ok(identity.under(self.two_persons))
+            }
             _ => self
-                .by_grant(GrantKind::Token, &Sha256::digest(bearer).into())
+                .by_grant(Basis::Token(Sha256::digest(bearer).into()))
                 .ok_or(Refused::UnknownToken),
         }
     }
 
-    fn by_grant(&self, kind: GrantKind, sha256: &[u8; 32]) -> Option<Identity> {
-        let identity = self
-            .accounts()
-            .identity(kind, sha256, self.clock.now().day())?;
+    fn by_grant(&self, basis: Basis) -> Option<Identity> {
+        let today = self.clock.now().day();
+        let identity = self.accounts().identity(basis, today)?;
         Some(identity.under(self.two_persons))
     }
 

@@ -237,6 +237,11 @@ pub fn row(path: &str) -> Option<&'static Row> {
 }
 
 impl Row {
+    /// The name of the method alone.
+    pub fn method(&self) -> &'static str {
+        self.path.rsplit('/').next().unwrap_or(self.path)
+    }
+
     /// Whether a role may call the method.
     pub fn allows(&self, role: Role) -> bool {
         match self.callers {

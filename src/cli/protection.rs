@@ -6,14 +6,16 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 
 use super::failure::Failure;
-use crate::access::{Access, CallLimits, Issuer, PseudonymKey};
+use crate::access::{self, Access, CallLimits, Issuer, PseudonymKey};
 use crate::domain::TwoPersons;
 use crate::ledger::Ledger;
-use crate::service::{Protection, TlsFiles};
+use crate::service::{PeerLimits, Protection, TlsFiles};
 
 /// The file in the data folder that holds the token of the first admin.
 const ADMIN_TOKEN: &str = "admin-token";
@@ -28,6 +30,9 @@ pub(super) struct ProtectionArguments {
     /// Take calls from accounts alone
     #[arg(long)]
     accounts: bool,
+    /// Let whoever reaches the server do everything, also where the data folder holds accounts
+    #[arg(long, conflicts_with = "accounts")]
+    without_accounts: bool,
     /// Make another token of an admin at this start, where all are lost
     #[arg(long, requires = "accounts")]
     new_admin_token: bool,
@@ -58,12 +63,29 @@ pub(super) struct ProtectionArguments {
     /// The claim of a JWT that tells the organisation
     #[arg(long, value_name = "CLAIM", default_value = "casetrail_organisation")]
     jwt_organisation_claim: String,
+    /// How many hours a JWT may hold from the time on at which it is taken
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=8_784))]
+    jwt_lifetime: u32,
     /// Calls that an account may make a second, over time
     #[arg(long, value_name = "N", default_value_t = CallLimits::default().per_second, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     calls_per_second: u32,
     /// Calls that an account may make at once after a rest
     #[arg(long, value_name = "N", default_value_t = CallLimits::default().burst, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     calls_burst: u32,
+    /// Streams that an account may have open at once
+    #[arg(long, value_name = "N", default_value_t = CallLimits::default().streams_max, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    streams_per_account: u32,
+    /// Connections that one address may have at once, with --accounts: as many as there are, 10000,
+    /// behind a proxy from which all come
+    #[arg(long, value_name = "N", default_value_t = PeerLimits::default().connections_per_address, value_parser = connections())]
+    connections_per_address: usize,
+}
+
+/// Parses a number of connections.
+fn connections() -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u32)
+        .range(1..=10_000)
+        .map(|number| usize::try_from(number).unwrap_or(usize::MAX))
 }
 
 impl ProtectionArguments {
@@ -72,11 +94,20 @@ impl ProtectionArguments {
         self.accounts && self.tls_certificate.is_some()
     }
 
+    /// How many peers there may be.
+    pub(super) fn peers(&self) -> PeerLimits {
+        PeerLimits {
+            connections_per_address: self.connections_per_address,
+            ..PeerLimits::default()
+        }
+    }
+
     /// The protection that is asked for. Where nobody can act as an admin, a token for one is made
     /// and put into the data folder.
     ///
     /// # Errors
-    /// The issuer's keys can't be read, or the token can't be made or written.
+    /// The issuer's keys can't be read, the token can't be made or written, or there are accounts and
+    /// calls would be taken from anybody.
     pub(super) async fn protection(
         &self,
         data: &Path,
@@ -91,11 +122,19 @@ impl ProtectionArguments {
             client_certificate_required: self.require_client_certificate,
         });
         if !self.accounts {
+            if !self.without_accounts && access::are_accounts(ledger) {
+                return Err(Failure::Usage(format!(
+                    "{} holds accounts, and without --accounts whoever reaches the server may do \
+                     everything: add --accounts, or say --without-accounts to serve it so",
+                    data.display()
+                )));
+            }
             return Ok(Protection { tls, access: None });
         }
         let limits = CallLimits {
             per_second: self.calls_per_second,
             burst: self.calls_burst,
+            streams_max: self.streams_per_account,
             ..CallLimits::default()
         };
         let key = pseudonym_key(&data.join(PSEUDONYM_KEY))?;
@@ -128,8 +167,9 @@ impl ProtectionArguments {
             self.jwt_organisation_claim.clone(),
         );
         let issuer = Issuer::new(issuer.clone(), audience.clone(), claims, keys.clone());
+        let lifetime_max = Duration::from_secs(u64::from(self.jwt_lifetime) * 3_600);
         issuer
-            .map(Some)
+            .map(|issuer| Some(issuer.with_lifetime_max(lifetime_max)))
             .map_err(|error| Failure::Usage(format!("--jwt-keys: {error}")))
     }
 }

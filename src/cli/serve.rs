@@ -44,7 +44,7 @@ The options --alert-... say from when on the rules of `casetrail alerts` hold.
 With --accounts every call needs a token, an enrolled client certificate or a JWT, and `casetrail
 roles` shows who may do what. The first start puts the token of an admin into DIR/admin-token, by which
 `casetrail token create` makes others; take it away from there. Without --accounts whoever reaches the
-server may do everything. Beyond the loopback interface it listens with --accounts and TLS alone.
+server may do everything; a folder that holds accounts is then served with --without-accounts alone. Beyond the loopback interface it listens with --accounts and TLS alone.
 
 Personal values are sealed under keys in --keys DIR, which no backup holds. Whoever has these keys and
 the master key can read them; whoever loses either has lost them.
@@ -276,6 +276,7 @@ async fn start(
     let server = Server::bind_protected(arguments.listen, protection.await?)
         .await
         .map_err(|error| failed(&error))?
+        .with_limits(arguments.protection.peers())
         .with_alert_thresholds(arguments.alerts.thresholds())
         .with_retention(arguments.keys.retention.clone());
     let address = server.address();

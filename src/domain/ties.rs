@@ -16,6 +16,7 @@ use super::lifecycle;
 use super::matter::Matter;
 use super::rejection::Rejection;
 use super::state::CaseState;
+use super::two_persons::actor_of;
 use crate::wire::edtf::Day;
 use crate::wire::v1::{
     self, Case, CaseLink, ClosureProposal, Consent, Coverage, EventType, FollowUp, MergeRole,
@@ -660,7 +661,7 @@ fn decide_erasure(
     if request.subject_id != executed.subject_id {
         return Err(Rejection::ErasureOfAnother);
     }
-    if request.second_person && request.requested_by == executed.executed_by {
+    if request.second_person && actor_of(&request.requested_by) == actor_of(&executed.executed_by) {
         return Err(Rejection::SecondPersonNeeded);
     }
     match Day::parse(&request.not_before) {

@@ -1,6 +1,8 @@
 //! Acts for which it takes two persons: a closing, which follows another account's proposal, and an
 //! identification, which one account records unconfirmed and another one confirms.
 //!
+//! An account is told by its actor alone: who acts for two organisations is one person all the same.
+//!
 //! Nothing waits outside the log: the first person's act is an event like any other, which says who
 //! recorded it, and the second person's is judged by it.
 
@@ -33,8 +35,8 @@ impl TwoPersons {
 }
 
 impl CaseState {
-    /// Whether an event may be recorded in this case as far as it takes two persons; `recorder` names
-    /// the second one, as actor@organisation.
+    /// Whether an event may be recorded in this case as far as it takes two persons; `actor` is the
+    /// second one.
     ///
     /// # Errors
     /// [`Rejection::TwoPersonsRequired`].
@@ -42,14 +44,14 @@ impl CaseState {
         &self,
         event: &Event,
         rule: TwoPersons,
-        recorder: impl FnOnce() -> String,
+        actor: &str,
     ) -> Result<(), Rejection> {
         let (event_type, is_by_two) = match &event.payload {
             Some(Payload::CaseClosed(closed)) if rule.closing => {
                 let ties = Ties::of(self);
                 let proposal = ties.closure_proposal(&closed.proposal_event_id);
                 let is_by_two = proposal.is_some_and(|proposal| {
-                    proposal.reason == closed.reason && is_another(&proposal.proposed_by, recorder)
+                    proposal.reason == closed.reason && is_another(&proposal.proposed_by, actor)
                 });
                 (EventType::CaseClosed, is_by_two)
             }
@@ -68,7 +70,7 @@ impl CaseState {
                 if rule.identification && changed.credibility() == Credibility::Confirmed =>
             {
                 let recorded_by = self.identification_recorded_by(&changed.target_event_id);
-                let is_by_two = recorded_by.is_none_or(|by| is_another(&by, recorder));
+                let is_by_two = recorded_by.is_none_or(|by| is_another(&by, actor));
                 (EventType::VerificationChanged, is_by_two)
             }
             _ => return Ok(()),
@@ -93,9 +95,15 @@ impl CaseState {
     }
 }
 
-/// Whether who recorded something is known, and another one than who records now.
-fn is_another(recorded_by: &str, recorder: impl FnOnce() -> String) -> bool {
-    !recorded_by.is_empty() && recorded_by != recorder()
+/// Whether who recorded something, as actor@organisation, is known, and another one than an actor. The
+/// organisation does not tell persons apart: one may act for two.
+pub(super) fn is_another(recorded_by: &str, actor: &str) -> bool {
+    !recorded_by.is_empty() && actor_of(recorded_by) != actor
+}
+
+/// The actor of actor@organisation. Neither has an @ of its own.
+pub(super) fn actor_of(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(actor, _)| actor)
 }
 
 #[cfg(test)]
@@ -104,6 +112,13 @@ mod tests {
 
     use super::*;
     use crate::wire::v1::{EventCorrected, IdentificationEstablished};
+
+    #[test]
+    fn who_acts_for_two_organisations_is_one_person() {
+        assert!(!is_another("oidc:one@org-a", "oidc:one"));
+        assert!(is_another("oidc:one@org-a", "oidc:other"));
+        assert!(!is_another("", "oidc:one"));
+    }
 
     #[test]
     fn a_confirmed_identification_in_the_place_of_another_event_takes_two_persons_too() {
@@ -123,7 +138,7 @@ mod tests {
         };
         let decide = |event: &Event, rule| {
             let case = CaseState::new(Uuid::from_u128(1));
-            case.decide_persons(event, rule, || "worker-1@org-1".to_owned())
+            case.decide_persons(event, rule, "worker-1")
         };
         let event = EventType::EventCorrected;
         let confirmed = corrected(Credibility::Confirmed);

@@ -29,6 +29,8 @@ pub struct UserAccount {
 pub struct Grant {
     /// The event that made it.
     pub grant_id: Uuid,
+    /// The position of that event's record, which tells who made it.
+    pub position: u64,
     /// What it is.
     pub kind: GrantKind,
     /// SHA-256 of the token or the certificate, 64 hexadecimal digits; empty for an unsealing.
@@ -59,6 +61,7 @@ impl CaseState {
             let mut grant = |kind, sha256, expires_on: &str, until: Option<Moment>| {
                 account.grants.push(Grant {
                     grant_id: fact.event_id,
+                    position: fact.position,
                     kind,
                     sha256,
                     expires_on: Day::parse(expires_on),
@@ -105,10 +108,14 @@ impl CaseState {
 impl UserAccount {
     /// Whether it is an auditor's who may open personal data at a time.
     pub fn is_unsealed(&self, now: Moment) -> bool {
-        let mut grants = self.grants.iter();
-        !self.is_closed
-            && self.role == Role::Auditor
-            && grants.any(|grant| !grant.is_revoked && grant.until.is_some_and(|until| now < until))
+        self.unsealings(now).next().is_some()
+    }
+
+    /// The grants by which it may open personal data at a time; none where it is no auditor's.
+    pub fn unsealings(&self, now: Moment) -> impl Iterator<Item = &Grant> {
+        let may_be = !self.is_closed && self.role == Role::Auditor;
+        let grants = self.grants.iter().filter(move |_| may_be);
+        grants.filter(move |grant| !grant.is_revoked && grant.until.is_some_and(|it| now < it))
     }
 
     /// Whether a grant of it holds on a day.

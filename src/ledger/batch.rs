@@ -419,9 +419,11 @@ impl Batch {
         if !recorder.authority.may_record_in(case, event.event()) {
             return Err(not_permitted(change, event_index, event_type));
         }
-        case.decide_persons(event.event(), recorder.authority.two_persons, || {
-            recorder.name()
-        })
+        case.decide_persons(
+            event.event(),
+            recorder.authority.two_persons,
+            &recorder.actor,
+        )
         .map_err(|rejection| refused(place.path, event_type, case, case.version(), rejection))?;
         together
             .decide(case, &event, self.recorded_at.day(), place.is_alone)

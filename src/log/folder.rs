@@ -12,11 +12,12 @@
 //! ```
 //!
 //! Invariants: a folder that isn't ours, or is of a newer format, is refused before anything in it
-//! is touched. At most one process has a folder open. What is created here is durable before
+//! is touched, and one that is belongs to its owner alone. At most one process has a folder open. What is created here is durable before
 //! anything is built on it. This module deliberately does not know what the log and the snapshots
 //! look like.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
@@ -48,7 +49,7 @@ pub struct DataFolder {
 impl DataFolder {
     /// Opens a data folder, or makes one of an empty or missing folder.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        create_folder(path)?;
+        create_private_folder(path)?;
         let path = fs::canonicalize(path).map_err(failed("find", path))?;
         if !has_format(&path)? {
             refuse_unless_empty(&path)?;
@@ -59,8 +60,9 @@ impl DataFolder {
             let format = path.join(FORMAT);
             files::replace(&format, &path.join(FORMAT_ASIDE), format_text().as_bytes())?;
         }
-        create_folder(&path.join(LOG))?;
-        create_folder(&path.join(VIEWS))?;
+        narrow(&path)?;
+        create_private_folder(&path.join(LOG))?;
+        create_private_folder(&path.join(VIEWS))?;
         files::sync(&path)?;
         Ok(Self { path, lock })
     }
@@ -195,8 +197,33 @@ pub(super) fn try_lock(file: File, folder: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Makes the folder, and those that it is in, durably, if it isn't there.
-pub(super) fn create_folder(path: &Path) -> Result<(), OpenError> {
+/// What others than the owner of a folder may do in it.
+const OF_OTHERS: u32 = 0o077;
+
+/// Takes from others what they may do in a folder, as folders of earlier versions let them read it.
+pub(super) fn narrow(path: &Path) -> Result<(), OpenError> {
+    let metadata = fs::metadata(path).map_err(failed("read", path))?;
+    let mode = metadata.permissions().mode();
+    if mode & OF_OTHERS == 0 {
+        return Ok(());
+    }
+    match fs::set_permissions(path, Permissions::from_mode(mode & !OF_OTHERS)) {
+        Ok(()) => tracing::info!(folder = %path.display(), "the folder is its owner's alone now"),
+        Err(error) => tracing::warn!(
+            folder = %path.display(),
+            %error,
+            "others than the owner may read the folder, which can't be changed: do so with chmod 700"
+        ),
+    }
+    Ok(())
+}
+
+/// Makes the folder, for its owner alone, and those that it is in, durably, if it isn't there.
+pub(super) fn create_private_folder(path: &Path) -> Result<(), OpenError> {
+    create_folder(path, 0o700)
+}
+
+fn create_folder(path: &Path, mode: u32) -> Result<(), OpenError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -204,9 +231,9 @@ pub(super) fn create_folder(path: &Path) -> Result<(), OpenError> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
     {
-        create_folder(parent)?;
+        create_folder(parent, 0o777)?;
     }
-    match fs::create_dir(path) {
+    match fs::DirBuilder::new().mode(mode).create(path) {
         // Another process may have made it meanwhile.
         Err(cause) if !path.is_dir() => Err(failed("create", path)(cause)),
         _ => files::sync_parent(path),

@@ -36,7 +36,7 @@ impl NewFolder {
     /// `NotEmpty` where there is something, and the file system's.
     pub fn create(path: &Path) -> Result<Self, OpenError> {
         let is_made = !path.exists();
-        folder::create_folder(path)?;
+        folder::create_private_folder(path)?;
         let mut entries = fs::read_dir(path).map_err(failed("read", path))?;
         if entries.next().is_some() {
             return Err(OpenError::NotEmpty {
@@ -45,7 +45,8 @@ impl NewFolder {
             });
         }
         let building = path.join(BUILDING);
-        fs::create_dir(&building).map_err(failed("create", &building))?;
+        folder::narrow(path)?;
+        folder::create_private_folder(&building)?;
         Ok(Self {
             path: path.to_path_buf(),
             building,

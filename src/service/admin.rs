@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tonic::{Request, Response, Status};
 
 use super::Shared;
-use super::call::{answer, blocking, caller, violation};
+use super::call::{answer, blocking, caller, violation, who};
 use super::status::Failure;
 use crate::access::administration::{AdministrationError, Administrator};
 use crate::access::{Access, Identity};
@@ -35,10 +35,13 @@ impl AdminService for Admin {
         &self,
         request: Request<GetServerStatusRequest>,
     ) -> Result<Response<GetServerStatusResponse>, Status> {
+        let who = who(&request);
         let with_digest = request.into_inner().with_digest;
         let shared = Arc::clone(&self.shared);
         answer(
+            &self.shared,
             "GetServerStatus",
+            who,
             blocking(move || server_status(&shared, with_digest)),
         )
         .await
@@ -46,9 +49,9 @@ impl AdminService for Admin {
 
     async fn rebuild_views(
         &self,
-        _request: Request<RebuildViewsRequest>,
+        request: Request<RebuildViewsRequest>,
     ) -> Result<Response<RebuildViewsResponse>, Status> {
-        answer("RebuildViews", async {
+        answer(&self.shared, "RebuildViews", who(&request), async {
             let rebuilt = self.shared.ledger.rebuild().await?;
             let equal = rebuilt.running_digest == rebuilt.rebuilt_digest;
             if !equal {
@@ -70,7 +73,7 @@ impl AdminService for Admin {
         &self,
         request: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
-        answer("CreateToken", async {
+        answer(&self.shared, "CreateToken", who(&request), async {
             let change = self.change(&request)?;
             let CreateTokenRequest {
                 account,
@@ -94,7 +97,7 @@ impl AdminService for Admin {
         &self,
         request: Request<EnrolCertificateRequest>,
     ) -> Result<Response<EnrolCertificateResponse>, Status> {
-        answer("EnrolCertificate", async {
+        answer(&self.shared, "EnrolCertificate", who(&request), async {
             let change = self.change(&request)?;
             let EnrolCertificateRequest {
                 account,
@@ -125,7 +128,7 @@ impl AdminService for Admin {
         &self,
         request: Request<GrantUnsealingRequest>,
     ) -> Result<Response<GrantUnsealingResponse>, Status> {
-        answer("GrantUnsealing", async {
+        answer(&self.shared, "GrantUnsealing", who(&request), async {
             let change = self.change(&request)?;
             let request = request.into_inner();
             let (grant_id, until) = to_its_end(async move {
@@ -145,7 +148,7 @@ impl AdminService for Admin {
         &self,
         request: Request<RevokeGrantRequest>,
     ) -> Result<Response<RevokeGrantResponse>, Status> {
-        answer("RevokeGrant", async {
+        answer(&self.shared, "RevokeGrant", who(&request), async {
             let change = self.change(&request)?;
             let grant_id = request.into_inner().grant_id;
             to_its_end(async move {
@@ -162,7 +165,7 @@ impl AdminService for Admin {
         &self,
         request: Request<CloseAccountRequest>,
     ) -> Result<Response<CloseAccountResponse>, Status> {
-        answer("CloseAccount", async {
+        answer(&self.shared, "CloseAccount", who(&request), async {
             let change = self.change(&request)?;
             let name = request.into_inner().name;
             to_its_end(async move {
@@ -177,9 +180,9 @@ impl AdminService for Admin {
 
     async fn list_accounts(
         &self,
-        _request: Request<ListAccountsRequest>,
+        request: Request<ListAccountsRequest>,
     ) -> Result<Response<ListAccountsResponse>, Status> {
-        answer("ListAccounts", async {
+        answer(&self.shared, "ListAccounts", who(&request), async {
             let accounts = self.access()?.accounts();
             Ok(ListAccountsResponse {
                 accounts: accounts.all().iter().map(to_message).collect(),

@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::Shared;
-use super::call::{blocking, only_true, refuse, violation};
+use super::call::{blocking, caller, only_true, refuse, violation, who};
 use super::replay::{Replay, recorded_at};
 use super::status::Failure;
 use super::stream::{Answers, Heartbeat, Outlet, ReadAhead, Reader, Stop};
+use crate::access::Identity;
 use crate::log::Log;
 use crate::wire::v1::audit_service_server::AuditService;
 use crate::wire::v1::replay_events_request::{End, Start};
@@ -39,9 +40,14 @@ impl AuditService for Audit {
     ) -> Result<Response<Self::ReplayEventsStream>, Status> {
         const METHOD: &str = "ReplayEvents";
         let began_at = Instant::now();
-        let opened = open(&self.shared, request.into_inner()).await;
-        let (mut outlet, reader, replay, answers) =
-            opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
+        let who = who(&request);
+        let opened = async {
+            let caller = caller(&request)?;
+            open(&self.shared, &caller, request.into_inner()).await
+        };
+        let opened = opened.await;
+        let (mut outlet, reader, replay, answers) = opened
+            .map_err(|failure| refuse(&self.shared, METHOD, who.as_ref(), began_at, failure))?;
         tracing::debug!(method = METHOD, position = replay.position(), "opened");
         tokio::spawn(async move {
             let result = run(&mut outlet, reader, replay).await;
@@ -58,7 +64,11 @@ type Opened = (
     Answers<ReplayEventsResponse>,
 );
 
-async fn open(shared: &Shared, request: ReplayEventsRequest) -> Result<Opened, Failure> {
+async fn open(
+    shared: &Shared,
+    caller: &Identity,
+    request: ReplayEventsRequest,
+) -> Result<Opened, Failure> {
     let reader = Reader::new(shared);
     let head = reader.head();
     let end = match request.end {
@@ -70,7 +80,7 @@ async fn open(shared: &Shared, request: ReplayEventsRequest) -> Result<Opened, F
         }
     };
     let filter = validate::replay_filter("filter", request.filter)?;
-    let (mut outlet, answers) = Outlet::open(shared)?;
+    let (mut outlet, answers) = Outlet::open(shared, caller)?;
     let position = match request.start {
         None => 0,
         Some(Start::FromPosition(position)) if position > head => {

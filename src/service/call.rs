@@ -10,9 +10,12 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 
+use super::Shared;
+use super::refusals::{self, Refusal};
 use super::status::Failure;
 use crate::access::Identity;
-use crate::ledger::Recorder;
+use crate::domain::Sight;
+use crate::ledger::{Ledger, Recorder};
 use crate::wire::validate::{self, Violation};
 
 /// The most bytes of a page, whatever its size: it has to pass a client's limit for a message,
@@ -24,9 +27,11 @@ pub(super) const ACTOR_METADATA: &str = "casetrail-actor";
 /// The metadata that names the organisation for which they record.
 pub(super) const ORGANISATION_METADATA: &str = "casetrail-organisation";
 
-/// Answers a call with one answer, and logs how it ended.
+/// Answers a call with one answer, and logs how it ended. `caller` is who made it.
 pub(super) async fn answer<T>(
+    shared: &Shared,
     method: &'static str,
+    caller: Option<Identity>,
     call: impl Future<Output = Result<T, Failure>>,
 ) -> Result<Response<T>, Status> {
     let began_at = Instant::now();
@@ -35,12 +40,30 @@ pub(super) async fn answer<T>(
             log_end(method, began_at, Code::Ok, None, None);
             Ok(Response::new(answer))
         }
-        Err(failure) => Err(refuse(method, began_at, failure)),
+        Err(failure) => Err(refuse(shared, method, caller.as_ref(), began_at, failure)),
     }
 }
 
 /// Logs a call or the opening of a stream that failed, and makes its status.
-pub(super) fn refuse(method: &'static str, began_at: Instant, failure: Failure) -> Status {
+pub(super) fn refuse(
+    shared: &Shared,
+    method: &'static str,
+    caller: Option<&Identity>,
+    began_at: Instant,
+    failure: Failure,
+) -> Status {
+    if let Some(caller) = caller {
+        let (account, organisation) = (caller.account(), caller.organisation());
+        let sight = caller.authority().sight;
+        note_refused(
+            &shared.ledger,
+            method,
+            account,
+            organisation,
+            &sight,
+            &failure,
+        );
+    }
     log_end(method, began_at, failure.code(), failure.cause(), None);
     failure.into_status()
 }
@@ -65,13 +88,17 @@ pub(super) fn log_end(
     }
 }
 
+/// Who calls, where that is known.
+pub(super) fn who<T>(request: &Request<T>) -> Option<Identity> {
+    request.extensions().get::<Identity>().cloned()
+}
+
 /// Who calls: the guard before the service has put it there.
 ///
 /// # Errors
 /// There is none, which is a fault of the server.
 pub(super) fn caller<T>(request: &Request<T>) -> Result<Identity, Failure> {
-    let identity = request.extensions().get::<Identity>().cloned();
-    identity.ok_or_else(|| Failure::internal("a call has come past the guard"))
+    who(request).ok_or_else(|| Failure::internal("a call has come past the guard"))
 }
 
 /// Who records: the account that calls, and what the metadata says of it has to agree. On a server
@@ -93,17 +120,32 @@ pub(super) fn recorder<T>(request: &Request<T>) -> Result<Recorder, Failure> {
     })
 }
 
-/// Tells the log of a submission that an account may not make.
-pub(super) fn note_refused(method: &'static str, recorder: &Recorder, failure: &Failure) {
-    if failure.code() == Code::PermissionDenied {
-        tracing::warn!(
-            target: "casetrail::refused",
-            method,
-            account = recorder.actor,
-            organisation = recorder.organisation,
-            "a submission was refused: the role may not record it"
-        );
-    }
+/// Tells the log where somebody tried what is not theirs to do, or named a case that they don't see:
+/// they are told that there is none, and the log that there is.
+pub(super) fn note_refused(
+    ledger: &Ledger,
+    method: &'static str,
+    account: &str,
+    organisation: &str,
+    sight: &Sight,
+    failure: &Failure,
+) {
+    let is_hidden = |case_id| {
+        let case = ledger.views().case(case_id).cloned();
+        case.is_some_and(|case| !sight.includes(&case))
+    };
+    let cause = match failure.case_id() {
+        Some(case_id) if is_hidden(case_id) => "CASE_OUT_OF_SIGHT",
+        _ if failure.is_of_authority() => failure.reason(),
+        _ => return,
+    };
+    refusals::note(Refusal {
+        address: None,
+        account: Some(account.to_owned()),
+        organisation: Some(organisation.to_owned()),
+        method: Some(method),
+        cause,
+    });
 }
 
 /// Runs what reads the disk, or passes over all cases, apart from the async threads.

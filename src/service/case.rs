@@ -9,9 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::as_of::{self, Time};
-use super::call::{
-    PAGE_BYTES_MAX, answer, blocking, caller, note_refused, recorder, refuse, violation,
-};
+use super::call::{PAGE_BYTES_MAX, answer, blocking, caller, recorder, refuse, violation, who};
 use super::coverage::{self, Agreement};
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
@@ -43,16 +41,11 @@ impl CaseService for Cases {
         &self,
         request: Request<SubmitEventsRequest>,
     ) -> Result<Response<SubmitEventsResponse>, Status> {
-        answer("SubmitEvents", async {
+        answer(&self.shared, "SubmitEvents", who(&request), async {
             let ledger = &self.shared.ledger;
             let recorder = recorder(&request)?;
             let submission = validate::submission(request.into_inner(), ledger.today())?;
-            let recorded = ledger.try_submit(submission, recorder.clone()).await;
-            recorded.map_err(|error| {
-                let failure = Failure::from(error);
-                note_refused("SubmitEvents", &recorder, &failure);
-                failure
-            })
+            Ok(ledger.try_submit(submission, recorder).await?)
         })
         .await
     }
@@ -65,10 +58,13 @@ impl CaseService for Cases {
     ) -> Result<Response<Self::SubmitStreamStream>, Status> {
         const METHOD: &str = "SubmitStream";
         let began_at = Instant::now();
-        let opened =
-            recorder(&request).and_then(|recorder| Ok((recorder, Outlet::open(&self.shared)?)));
-        let (recorder, (outlet, answers)) =
-            opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
+        let who = who(&request);
+        let opened = recorder(&request).and_then(|recorder| {
+            let outlet = Outlet::open_to_submit(&self.shared, &caller(&request)?)?;
+            Ok((recorder, outlet))
+        });
+        let (recorder, (outlet, answers)) = opened
+            .map_err(|failure| refuse(&self.shared, METHOD, who.as_ref(), began_at, failure))?;
         tracing::debug!(method = METHOD, "opened");
         let ledger = Arc::clone(&self.shared.ledger);
         tokio::spawn(async move {
@@ -83,7 +79,7 @@ impl CaseService for Cases {
         &self,
         request: Request<GetCaseRequest>,
     ) -> Result<Response<GetCaseResponse>, Status> {
-        answer("GetCase", async {
+        answer(&self.shared, "GetCase", who(&request), async {
             let sight = caller(&request)?.authority().sight;
             let GetCaseRequest { case_id, as_of } = request.into_inner();
             let as_of = validate::as_of("as_of", as_of)?;
@@ -111,14 +107,20 @@ impl CaseService for Cases {
         request: Request<GetAgreementCoverageRequest>,
     ) -> Result<Response<GetAgreementCoverageResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("GetAgreementCoverage", async move {
-            let sight = caller(&request)?.authority().sight;
-            let request = request.into_inner();
-            let (agreement, _) =
-                Agreement::find(&shared, sight, &request.agreement_case_id, request.as_of).await?;
-            let cases_max = if request.with_cases { PAGE_SIZE_MAX } else { 0 };
-            blocking(move || coverage::count(&agreement, cases_max)).await
-        })
+        answer(
+            &self.shared,
+            "GetAgreementCoverage",
+            who(&request),
+            async move {
+                let sight = caller(&request)?.authority().sight;
+                let request = request.into_inner();
+                let (agreement, _) =
+                    Agreement::find(&shared, sight, &request.agreement_case_id, request.as_of)
+                        .await?;
+                let cases_max = if request.with_cases { PAGE_SIZE_MAX } else { 0 };
+                blocking(move || coverage::count(&agreement, cases_max)).await
+            },
+        )
         .await
     }
 
@@ -127,18 +129,24 @@ impl CaseService for Cases {
         request: Request<GetAgreementProgressRequest>,
     ) -> Result<Response<GetAgreementProgressResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("GetAgreementProgress", async move {
-            let sight = caller(&request)?.authority().sight;
-            let request = request.into_inner();
-            let months = validate::months(&request.first_month, &request.last_month)?;
-            let (agreement, as_of) =
-                Agreement::find(&shared, sight, &request.agreement_case_id, request.as_of).await?;
-            blocking(move || {
-                let day = as_of::day_of(&shared, &as_of)?;
-                Ok(coverage::progress(&agreement, &months, day))
-            })
-            .await?
-        })
+        answer(
+            &self.shared,
+            "GetAgreementProgress",
+            who(&request),
+            async move {
+                let sight = caller(&request)?.authority().sight;
+                let request = request.into_inner();
+                let months = validate::months(&request.first_month, &request.last_month)?;
+                let (agreement, as_of) =
+                    Agreement::find(&shared, sight, &request.agreement_case_id, request.as_of)
+                        .await?;
+                blocking(move || {
+                    let day = as_of::day_of(&shared, &as_of)?;
+                    Ok(coverage::progress(&agreement, &months, day))
+                })
+                .await?
+            },
+        )
         .await
     }
 
@@ -147,7 +155,7 @@ impl CaseService for Cases {
         request: Request<ListCasesRequest>,
     ) -> Result<Response<ListCasesResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("ListCases", async move {
+        answer(&self.shared, "ListCases", who(&request), async move {
             let sight = caller(&request)?.authority().sight;
             let ListCasesRequest {
                 page_size,
@@ -179,7 +187,7 @@ impl CaseService for Cases {
         request: Request<CompareCasesRequest>,
     ) -> Result<Response<CompareCasesResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("CompareCases", async move {
+        answer(&self.shared, "CompareCases", who(&request), async move {
             let sight = caller(&request)?.authority().sight;
             let CompareCasesRequest {
                 from,
@@ -218,7 +226,7 @@ impl CaseService for Cases {
         &self,
         request: Request<GetCaseHistoryRequest>,
     ) -> Result<Response<GetCaseHistoryResponse>, Status> {
-        answer("GetCaseHistory", async {
+        answer(&self.shared, "GetCaseHistory", who(&request), async {
             let sight = caller(&request)?.authority().sight;
             let GetCaseHistoryRequest {
                 case_id,

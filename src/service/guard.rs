@@ -5,36 +5,32 @@
 //! - On a server with accounts a call without an identity reaches no service, but a method that is
 //!   for anyone. On one without accounts every call has the identity that it claims.
 //! - Credentials that are not valid are answered alike and after the same time, whatever was wrong.
-//! - A stream ends when the grant does by which it was opened.
-//! - Refused calls are told to the log under the target `casetrail::refused`, with no credentials.
+//! - A call goes no further once what identified its caller no longer holds: no frame of the request
+//!   is passed on, and a stream of answers ends ([`super::held`]).
+//! - Refused calls are told to the log ([`super::refusals`]), with no credentials.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either, FutureExt};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::{Instant, sleep, sleep_until};
-use tonic::Status;
+use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
 
 use super::call::{ACTOR_METADATA, ORGANISATION_METADATA};
 use super::connection::Peer;
+use super::held;
+use super::refusals::{self, Refusal};
 use super::status::Failure;
 use crate::access::table::{self, Callers, Row};
-use crate::access::{Access, Identity, Presented, Refused};
+use crate::access::{Access, Identity, Presented, Refused, Term};
 use crate::wire::limits::FAILURE_ANSWER;
 use crate::wire::validate;
-
-/// How often a stream looks whether the time of its grant is over.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Who records where the metadata doesn't say, on a server without accounts.
 const WITHOUT_NAME: &str = "local";
@@ -53,6 +49,9 @@ impl<S: NamedService> NamedService for Guarded<S> {
 
 type Answer = Result<http::Response<Body>, Infallible>;
 
+/// The answer of a service, one that is there, or one that is to come.
+type Answered<F> = Either<F, Either<Ready<Answer>, BoxFuture<'static, Answer>>>;
+
 impl<S> Service<http::Request<Body>> for Guarded<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
@@ -60,49 +59,67 @@ where
 {
     type Response = S::Response;
     type Error = Infallible;
-    type Future = Either<S::Future, Either<Ready<Answer>, BoxFuture<'static, Answer>>>;
+    type Future = Answered<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(context)
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        // From its arrival on, so that the time it takes to look at credentials is not told.
+        let due = Instant::now() + FAILURE_ANSWER;
         let Some(access) = &self.access else {
             let identity = claimed(&request);
             request.extensions_mut().insert(identity);
             return Either::Left(self.service.call(request));
         };
         match admit(access, &request) {
-            Ok(Admitted { row, identity }) => {
-                if let Some(identity) = &identity {
-                    request.extensions_mut().insert(identity.clone());
+            Ok(Admitted { identity: None, .. }) => Either::Left(self.service.call(request)),
+            Ok(Admitted {
+                row,
+                identity: Some(identity),
+            }) => {
+                let stream = match row
+                    .streams
+                    .then(|| access.open_stream(&identity))
+                    .transpose()
+                {
+                    Ok(stream) => stream,
+                    Err(limit) => return told(Failure::too_many_streams_of_account(limit)),
+                };
+                let term = Term::of(Some(access), &identity);
+                let calls = request.extensions().get::<Peer>();
+                let calls = calls.map(|peer| Arc::clone(&peer.calls));
+                if let Some(calls) = &calls {
+                    calls.begin();
                 }
+                request.extensions_mut().insert(identity);
+                let request = request.map(|body| held::request(body, term.clone()));
                 let answer = self.service.call(request);
-                match identity.filter(|_| row.streams) {
-                    None => Either::Left(answer),
-                    Some(identity) => {
-                        let access = Arc::clone(access);
-                        let watched = answer.map(|answer| {
-                            answer.map(|answer| answer.map(|body| watched(body, access, identity)))
-                        });
-                        Either::Right(Either::Right(watched.boxed()))
-                    }
-                }
+                let Some(stream) = stream else {
+                    return Either::Left(answer);
+                };
+                let open = (stream, calls.map(|calls| calls.open_stream()));
+                let answer = answer.map(|answer| {
+                    answer.map(|answer| answer.map(|body| held::answer(body, term, open)))
+                });
+                Either::Right(Either::Right(answer.boxed()))
             }
             Err(Denied::Credentials) => {
-                let due = Instant::now() + FAILURE_ANSWER;
                 let answer = async move {
                     sleep_until(due).await;
                     Ok(Failure::unauthenticated().into_status().into_http())
                 };
                 Either::Right(Either::Right(answer.boxed()))
             }
-            Err(Denied::Told(failure)) => {
-                let answer = Ok(failure.into_status().into_http());
-                Either::Right(Either::Left(ready(answer)))
-            }
+            Err(Denied::Told(failure)) => told(failure),
         }
     }
+}
+
+/// The answer to a call that does not go on.
+fn told<F>(failure: Failure) -> Answered<F> {
+    Either::Right(Either::Left(ready(Ok(failure.into_status().into_http()))))
 }
 
 /// A call that goes on.
@@ -121,8 +138,7 @@ enum Denied {
 }
 
 fn admit(access: &Access, request: &http::Request<Body>) -> Result<Admitted, Denied> {
-    let path = request.uri().path();
-    let row = table::row(path);
+    let row = table::row(request.uri().path());
     if let Some(row) = row
         && row.callers == Callers::Anyone
     {
@@ -133,15 +149,25 @@ fn admit(access: &Access, request: &http::Request<Body>) -> Result<Admitted, Den
     }
     let peer = request.extensions().get::<Peer>();
     let address = peer.map(|peer| peer.address);
+    let method = row.map(Row::method);
     let refused = |refused: Refused| {
-        tracing::warn!(
-            target: "casetrail::refused",
-            path = row.map_or("unknown", |row| row.path),
-            address = address.map(tracing::field::display),
-            cause = refused.name(),
-            "a call was refused: its credentials are not valid"
-        );
+        refusals::note(Refusal {
+            address,
+            method,
+            cause: refused.name(),
+            ..Refusal::default()
+        });
         Denied::Credentials
+    };
+    let told = |identity: &Identity, failure: Failure| {
+        refusals::note(Refusal {
+            address,
+            method,
+            account: Some(identity.account().to_owned()),
+            organisation: Some(identity.organisation().to_owned()),
+            cause: failure.reason(),
+        });
+        Denied::Told(failure)
     };
     if address.is_some_and(|address| access.is_locked_out(address)) {
         return Err(refused(Refused::LockedOut));
@@ -151,37 +177,19 @@ fn admit(access: &Access, request: &http::Request<Body>) -> Result<Admitted, Den
         note_failure(access, address, cause);
         refused(cause)
     })?;
+    // Also of calls that are refused below.
+    if let Err(wait_ms) = access.admit(&identity) {
+        let failure = Failure::called_too_often(Duration::from_millis(wait_ms));
+        return Err(told(&identity, failure));
+    }
     let role = identity.role();
     match row.zip(role) {
-        Some((row, role)) if row.allows(role) => {}
-        _ => {
-            tracing::warn!(
-                target: "casetrail::refused",
-                path = row.map_or("unknown", |row| row.path),
-                account = identity.account(),
-                organisation = identity.organisation(),
-                role = role.map(table::role_name),
-                "a call was refused: the role may not make it"
-            );
-            return Err(Denied::Told(Failure::not_permitted(role)));
-        }
-    }
-    if let Err(wait_ms) = access.admit(&identity) {
-        tracing::warn!(
-            target: "casetrail::refused",
-            path,
-            account = identity.account(),
-            "a call was refused: the account calls too often"
-        );
-        let failure = Failure::called_too_often(Duration::from_millis(wait_ms));
-        return Err(Denied::Told(failure));
-    }
-    row.map_or(Err(Denied::Told(Failure::not_permitted(role))), |row| {
-        Ok(Admitted {
+        Some((row, role)) if row.allows(role) => Ok(Admitted {
             row,
             identity: Some(identity),
-        })
-    })
+        }),
+        _ => Err(told(&identity, Failure::not_permitted(role))),
+    }
 }
 
 /// Counts a failure of an address. Who presents nothing guesses nothing.
@@ -202,7 +210,7 @@ fn presented<'a>(request: &'a http::Request<Body>, peer: Option<&'a Peer>) -> Pr
     });
     Presented {
         authorization,
-        certificate: peer.and_then(|peer| peer.certificate.as_deref()),
+        certificate: peer.and_then(|peer| peer.certificate.as_ref()),
     }
 }
 
@@ -218,66 +226,4 @@ fn claimed(request: &http::Request<Body>) -> Identity {
         claim(ACTOR_METADATA).unwrap_or(WITHOUT_NAME),
         claim(ORGANISATION_METADATA).unwrap_or(WITHOUT_NAME),
     )
-}
-
-/// The body of an answer that ends when the grant does by which its caller was identified.
-fn watched(body: Body, access: Arc<Access>, identity: Identity) -> Body {
-    let over = async move {
-        let mut changes = access.changes();
-        loop {
-            // Marked as seen before it is looked, so that no change is missed.
-            changes.mark_unchanged();
-            if !access.holds(&identity) {
-                return;
-            }
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
-                () = sleep(LOOK_INTERVAL) => {}
-            }
-        }
-    };
-    Body::new(Watched {
-        body,
-        over: Some(over.boxed()),
-    })
-}
-
-struct Watched {
-    body: Body,
-    /// Comes when the grant is over; none once it has.
-    over: Option<BoxFuture<'static, ()>>,
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Some(over) = &mut self.over else {
-            return Poll::Ready(None);
-        };
-        if over.as_mut().poll(context).is_ready() {
-            self.over = None;
-            // Nothing reads what the service goes on to send.
-            self.body = Body::empty();
-            let status = Failure::unauthenticated().into_status();
-            let mut trailers = http::HeaderMap::new();
-            return Poll::Ready(match status.add_header(&mut trailers) {
-                Ok(()) => Some(Ok(Frame::trailers(trailers))),
-                Err(status) => Some(Err(status)),
-            });
-        }
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.over.is_none() || self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

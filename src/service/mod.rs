@@ -5,7 +5,7 @@
 //! - Beyond the loopback interface it listens with TLS and accounts alone.
 //! - Every call passes the guard, which says who makes it; a case that the caller may not see is
 //!   answered as one that does not exist.
-//! - What waits or stays open has a limit: connections and how long they may be silent, messages and
+//! - What waits or stays open has a limit: connections and how long they may be silent or idle, messages and
 //!   how long they may take to arrive, streams, answers on their way to a slow client, and the wait
 //!   at the end.
 //! - A reader never slows the writer: the views are held only to take references out of them, and
@@ -25,12 +25,14 @@ mod compare;
 mod connection;
 mod coverage;
 mod guard;
+mod held;
 mod history;
 mod mask;
 mod monitor;
 mod name_search;
 mod oversize;
 mod personal;
+mod refusals;
 mod replay;
 mod retention;
 mod status;
@@ -51,7 +53,7 @@ use futures_util::{Stream, StreamExt};
 use prost_types::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Semaphore, watch as signal};
+use tokio::sync::{Mutex, watch as signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -66,7 +68,7 @@ use self::arrival::{Arrivals, InTime};
 use self::audit::Audit;
 use self::case::Cases;
 use self::changes::{Change, Feed};
-use self::connection::Speaking;
+use self::connection::{Bounds, Speaking};
 use self::guard::Guarded;
 use self::mask::Publications;
 use self::monitor::Monitor;
@@ -75,6 +77,7 @@ use self::oversize::Explained;
 use self::personal::Personal;
 use self::retention::Retention;
 pub use self::retention::RetentionRule;
+use self::stream::StreamPlaces;
 use self::tls::Tls;
 pub use self::tls::{TlsError, TlsFiles};
 use crate::access::Access;
@@ -84,7 +87,10 @@ use crate::seal::Keyring;
 use crate::view::CaseList;
 use crate::wire::FILE_DESCRIPTOR_SET;
 use crate::wire::edtf::Day;
-use crate::wire::limits::{CONNECTIONS_MAX, OPEN_STREAMS_MAX, REQUEST_MESSAGE_BYTES_MAX};
+use crate::wire::limits::{
+    CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX, OPEN_STREAMS_MAX, REQUEST_MESSAGE_BYTES_MAX,
+    SUBMIT_STREAMS_KEPT,
+};
 use crate::wire::moment::Moment;
 use crate::wire::v1::admin_service_server::AdminServiceServer;
 use crate::wire::v1::audit_service_server::AuditServiceServer;
@@ -112,16 +118,28 @@ pub struct PeerLimits {
     pub silence_max: Duration,
     /// How long a message of a request may take to arrive once it has begun.
     pub arrival_max: Duration,
+    /// On a server with accounts: number of connections of one address (or of one network of IPv6, /64)
+    /// at once; one beyond it is closed.
+    pub connections_per_address: usize,
+    /// On a server with accounts: how long a connection may take to its first call of somebody who is
+    /// identified.
+    pub admission_max: Duration,
+    /// On a server with accounts: after how long without a call and without an open stream a connection
+    /// is closed, at the earliest, and after twice this at the latest.
+    pub idle_max: Duration,
 }
 
 impl Default for PeerLimits {
     /// 20 seconds of silence; a minute for a message, in which the largest submission comes through
-    /// 40 kbit/s.
+    /// 40 kbit/s; 30 seconds to a call of somebody, and 10 minutes between two.
     fn default() -> Self {
         Self {
             connections_max: CONNECTIONS_MAX,
             silence_max: Duration::from_secs(20),
             arrival_max: Duration::from_secs(60),
+            connections_per_address: CONNECTIONS_PER_ADDRESS_MAX,
+            admission_max: Duration::from_secs(30),
+            idle_max: Duration::from_secs(600),
         }
     }
 }
@@ -224,7 +242,7 @@ impl Server {
         ledger: Arc<Ledger>,
         shutdown: signal::Receiver<bool>,
     ) -> Result<(), RunError> {
-        let stream_places = Arc::new(Semaphore::new(OPEN_STREAMS_MAX));
+        let stream_places = StreamPlaces::new(OPEN_STREAMS_MAX, SUBMIT_STREAMS_KEPT);
         let shared = Arc::new(Shared {
             ledger,
             shutdown: shutdown.clone(),
@@ -243,7 +261,13 @@ impl Server {
         let arrivals = Arc::new(Arrivals::new(self.limits.arrival_max));
         let (health, routes) = services(&shared, &arrivals).await?;
         let health = tokio::spawn(report_health(health, Arc::clone(&shared)));
-        let accepted = connection::accepted(self.listener, self.limits.connections_max);
+        let refusals = tokio::spawn(refusals::tell_sums());
+        let bounds = self.access.as_ref().map(|_| Bounds {
+            per_address: self.limits.connections_per_address,
+            admission_max: self.limits.admission_max,
+            idle_max: self.limits.idle_max,
+        });
+        let accepted = connection::accepted(self.listener, self.limits.connections_max, bounds);
         let served = match self.tls {
             Some(tls) => {
                 let incoming = tls::secured(accepted, tls, silence_max);
@@ -257,6 +281,8 @@ impl Server {
             }
         };
         health.abort();
+        refusals.abort();
+        refusals::tell_rest();
         served
     }
 }
@@ -376,8 +402,7 @@ impl std::error::Error for RunError {}
 struct Shared {
     ledger: Arc<Ledger>,
     shutdown: signal::Receiver<bool>,
-    /// One permit for each stream that may be open.
-    stream_places: Arc<Semaphore>,
+    stream_places: StreamPlaces,
     /// The newest changes, for all watchers at the head.
     feed: Feed,
     alert_thresholds: AlertThresholds,

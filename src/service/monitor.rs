@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 
 use super::alerts;
 use super::as_of::{self, Time};
-use super::call::{answer, blocking, caller, only_true, refuse, violation};
+use super::call::{answer, blocking, caller, only_true, refuse, violation, who};
 use super::changes::Changes;
 use super::mask::{self, Mask};
 use super::status::Failure;
@@ -54,6 +54,7 @@ impl MonitorService for Monitor {
     ) -> Result<Response<Self::WatchStatusStream>, Status> {
         const METHOD: &str = "WatchStatus";
         let began_at = Instant::now();
+        let who = who(&request);
         let shared = Arc::clone(&self.shared);
         let opened = async {
             let caller = caller(&request)?;
@@ -61,7 +62,7 @@ impl MonitorService for Monitor {
         };
         let (task, answers) = opened
             .await
-            .map_err(|failure| refuse(METHOD, began_at, failure))?;
+            .map_err(|failure| refuse(&self.shared, METHOD, who.as_ref(), began_at, failure))?;
         tracing::debug!(method = METHOD, position = task.watch.position(), "opened");
         tokio::spawn(async move {
             let WatchTask {
@@ -90,11 +91,11 @@ impl MonitorService for Monitor {
     ) -> Result<Response<Self::WatchAlertsStream>, Status> {
         const METHOD: &str = "WatchAlerts";
         let began_at = Instant::now();
-        let opened = caller(&request).and_then(|caller| {
-            let sight = caller.authority().sight;
-            alerts::open(&self.shared, sight, request.into_inner())
-        });
-        let (watch, answers) = opened.map_err(|failure| refuse(METHOD, began_at, failure))?;
+        let who = who(&request);
+        let opened = caller(&request)
+            .and_then(|caller| alerts::open(&self.shared, &caller, request.into_inner()));
+        let (watch, answers) = opened
+            .map_err(|failure| refuse(&self.shared, METHOD, who.as_ref(), began_at, failure))?;
         tracing::debug!(method = METHOD, "opened");
         tokio::spawn(watch.run(METHOD));
         Ok(Response::new(answers))
@@ -105,7 +106,7 @@ impl MonitorService for Monitor {
         request: Request<ListAlertsRequest>,
     ) -> Result<Response<ListAlertsResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("ListAlerts", async move {
+        answer(&self.shared, "ListAlerts", who(&request), async move {
             let sight = caller(&request)?.authority().sight;
             alerts::list(shared, sight, request.into_inner()).await
         })
@@ -117,7 +118,7 @@ impl MonitorService for Monitor {
         request: Request<GetSummaryRequest>,
     ) -> Result<Response<GetSummaryResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("GetSummary", async move {
+        answer(&self.shared, "GetSummary", who(&request), async move {
             let caller = caller(&request)?;
             let sight = caller.authority().sight;
             let GetSummaryRequest { filter, as_of } = request.into_inner();
@@ -162,76 +163,81 @@ impl MonitorService for Monitor {
         request: Request<GetSummarySeriesRequest>,
     ) -> Result<Response<GetSummarySeriesResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("GetSummarySeries", async move {
-            let caller = caller(&request)?;
-            let sight = caller.authority().sight;
-            let GetSummarySeriesRequest {
-                filter,
-                first_month,
-                last_month,
-                clock,
-                as_of,
-            } = request.into_inner();
-            if caller.is_masked() {
-                mask::check_asked(filter.as_ref(), as_of.as_ref())?;
-            }
-            let filter = validate::case_filter("filter", filter)?;
-            let months = validate::months(&first_month, &last_month)?;
-            let as_of = validate::as_of("as_of", as_of)?;
-            let clock = SeriesClock::try_from(clock).unwrap_or_default();
-            if as_of.true_at.is_some() {
-                let description = "is the end of each month; leave it out";
-                return Err(violation("as_of.true_at", description).into());
-            }
-            if clock == SeriesClock::Known && as_of.known_at.is_some() {
-                let description = "is the end of each month; leave it out";
-                return Err(violation("as_of", description).into());
-            }
-            let at = shared.cases();
-            let is_masked = caller.is_masked();
-            let now = if is_masked {
-                mask::publication(&shared, at.position).await?
-            } else {
-                as_of::resolve(&shared, at.position, &as_of).await?
-            };
-            blocking(move || {
-                let times = months.iter().map(|month| match clock {
-                    SeriesClock::Unspecified => {
-                        let description =
-                            "is missing; give SERIES_CLOCK_TRUE or SERIES_CLOCK_KNOWN";
-                        Err(violation("clock", description).into())
-                    }
-                    SeriesClock::True => Ok(Time {
-                        true_at: Some(month.last),
-                        ..now
-                    }),
-                    SeriesClock::Known => {
-                        let log = shared.ledger.log().as_ref();
-                        let after = month.last.plus(1);
-                        let position = as_of::first_recorded_on(log, at.position, after)?;
-                        let position = position.min(now.position);
-                        Ok(Time { position, ..now })
-                    }
-                });
-                let times = times.collect::<Result<Vec<_>, Failure>>()?;
-                let seen = Seeing {
-                    cases: &at.cases,
-                    sight: &sight,
+        answer(
+            &self.shared,
+            "GetSummarySeries",
+            who(&request),
+            async move {
+                let caller = caller(&request)?;
+                let sight = caller.authority().sight;
+                let GetSummarySeriesRequest {
+                    filter,
+                    first_month,
+                    last_month,
+                    clock,
+                    as_of,
+                } = request.into_inner();
+                if caller.is_masked() {
+                    mask::check_asked(filter.as_ref(), as_of.as_ref())?;
+                }
+                let filter = validate::case_filter("filter", filter)?;
+                let months = validate::months(&first_month, &last_month)?;
+                let as_of = validate::as_of("as_of", as_of)?;
+                let clock = SeriesClock::try_from(clock).unwrap_or_default();
+                if as_of.true_at.is_some() {
+                    let description = "is the end of each month; leave it out";
+                    return Err(violation("as_of.true_at", description).into());
+                }
+                if clock == SeriesClock::Known && as_of.known_at.is_some() {
+                    let description = "is the end of each month; leave it out";
+                    return Err(violation("as_of", description).into());
+                }
+                let at = shared.cases();
+                let is_masked = caller.is_masked();
+                let now = if is_masked {
+                    mask::publication(&shared, at.position).await?
+                } else {
+                    as_of::resolve(&shared, at.position, &as_of).await?
                 };
-                let everything = CaseFilter::default();
-                let counted = if is_masked { &everything } else { &filter };
-                let summaries = summarise_each(seen, &times, counted);
-                let points = months.iter().zip(summaries);
-                let points = points.map(|(month, summary)| SummaryPoint {
-                    month: month.first.month(),
-                    summary: Some(told(summary, &filter, is_masked)),
-                });
-                Ok(GetSummarySeriesResponse {
-                    points: points.collect(),
+                blocking(move || {
+                    let times = months.iter().map(|month| match clock {
+                        SeriesClock::Unspecified => {
+                            let description =
+                                "is missing; give SERIES_CLOCK_TRUE or SERIES_CLOCK_KNOWN";
+                            Err(violation("clock", description).into())
+                        }
+                        SeriesClock::True => Ok(Time {
+                            true_at: Some(month.last),
+                            ..now
+                        }),
+                        SeriesClock::Known => {
+                            let log = shared.ledger.log().as_ref();
+                            let after = month.last.plus(1);
+                            let position = as_of::first_recorded_on(log, at.position, after)?;
+                            let position = position.min(now.position);
+                            Ok(Time { position, ..now })
+                        }
+                    });
+                    let times = times.collect::<Result<Vec<_>, Failure>>()?;
+                    let seen = Seeing {
+                        cases: &at.cases,
+                        sight: &sight,
+                    };
+                    let everything = CaseFilter::default();
+                    let counted = if is_masked { &everything } else { &filter };
+                    let summaries = summarise_each(seen, &times, counted);
+                    let points = months.iter().zip(summaries);
+                    let points = points.map(|(month, summary)| SummaryPoint {
+                        month: month.first.month(),
+                        summary: Some(told(summary, &filter, is_masked)),
+                    });
+                    Ok(GetSummarySeriesResponse {
+                        points: points.collect(),
+                    })
                 })
-            })
-            .await?
-        })
+                .await?
+            },
+        )
         .await
     }
 }
@@ -270,7 +276,7 @@ async fn open(
         mask::check_asked(request.filter.as_ref(), None)?;
     }
     let filter = validate::case_filter("filter", request.filter)?;
-    let (mut outlet, answers) = Outlet::open(shared)?;
+    let (mut outlet, answers) = Outlet::open(shared, caller)?;
     let reader = Reader::new(shared);
     let head = reader.head();
     let mut snapshot = None;

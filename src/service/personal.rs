@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::Shared;
-use super::call::{PAGE_BYTES_MAX, answer, blocking, caller, recorder};
+use super::call::{PAGE_BYTES_MAX, answer, blocking, caller, recorder, who};
 use super::history::record_at;
 use super::name_search;
 use super::retention;
@@ -43,7 +43,7 @@ impl PersonalService for Personal {
         request: Request<GetPersonalRequest>,
     ) -> Result<Response<GetPersonalResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("GetPersonal", async move {
+        answer(&self.shared, "GetPersonal", who(&request), async move {
             let (who, identity) = (recorder(&request)?, caller(&request)?);
             let query = validate::personal_query(request.into_inner())?;
             let classes = classes(&shared, &identity, query.purpose)?;
@@ -59,7 +59,7 @@ impl PersonalService for Personal {
         request: Request<SearchByNameRequest>,
     ) -> Result<Response<SearchByNameResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("SearchByName", async move {
+        answer(&self.shared, "SearchByName", who(&request), async move {
             let (who, identity) = (recorder(&request)?, caller(&request)?);
             if !identity.classes().contains(&PersonalClass::Identity) {
                 return Err(Failure::not_permitted(identity.role()));
@@ -76,10 +76,15 @@ impl PersonalService for Personal {
         request: Request<ListRetentionDueRequest>,
     ) -> Result<Response<ListRetentionDueResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("ListRetentionDue", async move {
-            let sight = caller(&request)?.authority().sight;
-            retention::due(&shared, sight).await
-        })
+        answer(
+            &self.shared,
+            "ListRetentionDue",
+            who(&request),
+            async move {
+                let sight = caller(&request)?.authority().sight;
+                retention::due(&shared, sight).await
+            },
+        )
         .await
     }
 
@@ -88,7 +93,7 @@ impl PersonalService for Personal {
         request: Request<ListDisclosuresRequest>,
     ) -> Result<Response<ListDisclosuresResponse>, Status> {
         let shared = Arc::clone(&self.shared);
-        answer("ListDisclosures", async move {
+        answer(&self.shared, "ListDisclosures", who(&request), async move {
             let sight = caller(&request)?.authority().sight;
             let query = validate::disclosure_query(request.into_inner())?;
             if shared.ledger.keyring().is_none() {
@@ -148,24 +153,15 @@ fn classes(
     if unsealed.is_empty() {
         return Ok(identity.classes());
     }
-    let failure = if purpose != DisclosurePurpose::Audit {
-        Failure::purpose_not_permitted()
-    } else if shared
-        .access
-        .as_ref()
-        .is_some_and(|it| it.is_unsealed(identity))
-    {
-        return Ok(unsealed);
+    if purpose != DisclosurePurpose::Audit {
+        return Err(Failure::purpose_not_permitted());
+    }
+    let access = shared.access.as_ref();
+    if access.is_some_and(|it| it.is_unsealed(identity)) {
+        Ok(unsealed)
     } else {
-        Failure::unsealing_not_granted()
-    };
-    tracing::warn!(
-        target: "casetrail::refused",
-        account = identity.account(),
-        organisation = identity.organisation(),
-        "a call was refused: the account may not open personal data now"
-    );
-    Err(failure)
+        Err(Failure::unsealing_not_granted())
+    }
 }
 
 /// The cases that are asked for, each of which there is for the reader.

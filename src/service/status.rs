@@ -46,6 +46,30 @@ impl Failure {
         self.code
     }
 
+    /// The reason, in UPPER_SNAKE_CASE (AIP-193).
+    pub(super) fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// The case that it names.
+    pub(super) fn case_id(&self) -> Option<uuid::Uuid> {
+        let case_id = self.metadata.get("case_id")?;
+        uuid::Uuid::try_parse(case_id).ok()
+    }
+
+    /// Whether the caller tried what is not theirs to do.
+    pub(super) fn is_of_authority(&self) -> bool {
+        self.code == Code::PermissionDenied
+            || matches!(
+                self.reason,
+                "RECORDER_DIFFERS"
+                    | "ERASURE_OF_ANOTHER_SUBJECT"
+                    | "SECOND_PERSON_NEEDED"
+                    | "SECOND_ADMIN_NEEDED"
+                    | "TWO_PERSONS_REQUIRED"
+            )
+    }
+
     /// What the log of the server says of it, where that is more than the client is told.
     pub(super) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
@@ -153,6 +177,17 @@ impl Failure {
     pub(super) fn too_many_streams(limit: usize) -> Self {
         let message = format!("the server holds its {limit} streams open; try again later");
         Self::new(PUSH_BACK, "TOO_MANY_STREAMS", message)
+            .retry_after(RETRY_STREAM)
+            .with("limit", limit)
+    }
+
+    /// More streams than an account may have open.
+    pub(super) fn too_many_streams_of_account(limit: u32) -> Self {
+        let message = format!(
+            "the account has {limit} streams open, which is as many as one may have; end one of them, \
+             or use another account"
+        );
+        Self::new(PUSH_BACK, "TOO_MANY_STREAMS_OF_ACCOUNT", message)
             .retry_after(RETRY_STREAM)
             .with("limit", limit)
     }
@@ -455,6 +490,9 @@ impl From<AdministrationError> for Failure {
             }
             AdministrationError::NoAuditor => {
                 Self::new(Code::FailedPrecondition, "NO_AUDITOR", message)
+            }
+            AdministrationError::SecondAdminNeeded => {
+                Self::new(Code::FailedPrecondition, "SECOND_ADMIN_NEEDED", message)
             }
             AdministrationError::LastAdmin => {
                 Self::new(Code::FailedPrecondition, "LAST_ADMIN", message)

@@ -2,7 +2,7 @@
 //! the wire, the ways in which a stream ends, and reading blocks off the async threads.
 //!
 //! Invariants: a client that reads slowly stops its own task and nothing else, and what waits for
-//! it is bounded. A stream that the server ends tells why, and from where to resume.
+//! it is bounded. A task ends when the term of its caller does, whether or not anybody reads. A stream that the server ends tells why, and from where to resume.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use std::vec;
 
 use futures_util::Stream;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Code, Status};
@@ -20,6 +20,7 @@ use tonic::{Code, Status};
 use super::Shared;
 use super::call::{blocking, log_end};
 use super::status::Failure;
+use crate::access::{Identity, Term};
 use crate::log::Log;
 use crate::wire::block::RecordBlock;
 use crate::wire::limits::{OPEN_STREAMS_MAX, PROGRESS_INTERVAL};
@@ -67,6 +68,32 @@ impl<T: Unpin> Stream for Answers<T> {
     }
 }
 
+/// The server's places for open streams.
+#[derive(Debug)]
+pub(super) struct StreamPlaces {
+    for_all: Arc<Semaphore>,
+    to_submit: Arc<Semaphore>,
+}
+
+impl StreamPlaces {
+    /// So many for all streams, and so many more for streams of submissions alone.
+    pub(super) fn new(for_all: usize, to_submit: usize) -> Self {
+        Self {
+            for_all: Arc::new(Semaphore::new(for_all)),
+            to_submit: Arc::new(Semaphore::new(to_submit)),
+        }
+    }
+
+    fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.for_all).try_acquire_owned().ok()
+    }
+
+    fn take_to_submit(&self) -> Option<OwnedSemaphorePermit> {
+        let kept = Arc::clone(&self.to_submit).try_acquire_owned();
+        kept.ok().or_else(|| self.take())
+    }
+}
+
 /// Why a stream ends before it is complete.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -74,6 +101,8 @@ pub(super) enum Stop {
     ClientGone,
     /// The server is shutting down.
     ShuttingDown,
+    /// What identified the caller no longer holds.
+    TermOver,
     /// Something failed.
     Failed(Failure),
     /// The client's side of the stream broke off, or held what is no message of the protocol.
@@ -92,21 +121,37 @@ impl From<Failure> for Stop {
 pub(super) struct Outlet<T> {
     sender: mpsc::Sender<Portion<T>>,
     shutdown: watch::Receiver<bool>,
+    term: Term,
     next_position: Option<u64>,
     opened_at: Instant,
     _place: OwnedSemaphorePermit,
 }
 
 impl<T> Outlet<T> {
-    /// Opens a stream, if the server has a place for it.
-    pub(super) fn open(shared: &Shared) -> Result<(Self, Answers<T>), Failure> {
-        let place = Arc::clone(&shared.stream_places)
-            .try_acquire_owned()
-            .map_err(|_| Failure::too_many_streams(OPEN_STREAMS_MAX))?;
+    /// Opens a stream for a caller, if the server has a place for it.
+    pub(super) fn open(shared: &Shared, caller: &Identity) -> Result<(Self, Answers<T>), Failure> {
+        Self::open_at(shared.stream_places.take(), shared, caller)
+    }
+
+    /// The same for a stream of submissions, for which places are kept.
+    pub(super) fn open_to_submit(
+        shared: &Shared,
+        caller: &Identity,
+    ) -> Result<(Self, Answers<T>), Failure> {
+        Self::open_at(shared.stream_places.take_to_submit(), shared, caller)
+    }
+
+    fn open_at(
+        place: Option<OwnedSemaphorePermit>,
+        shared: &Shared,
+        caller: &Identity,
+    ) -> Result<(Self, Answers<T>), Failure> {
+        let place = place.ok_or_else(|| Failure::too_many_streams(OPEN_STREAMS_MAX))?;
         let (sender, receiver) = mpsc::channel(PORTIONS_WAITING_MAX);
         let outlet = Self {
             sender,
             shutdown: shared.shutdown.clone(),
+            term: Term::of(shared.access.as_ref(), caller),
             next_position: None,
             opened_at: Instant::now(),
             _place: place,
@@ -134,16 +179,25 @@ impl<T> Outlet<T> {
     /// Sends a portion of answers that tell themselves with what to resume; waits while the client
     /// is slow.
     pub(super) async fn send_on(&mut self, portion: Vec<T>) -> Result<(), Stop> {
+        if self.term.is_over() {
+            return Err(Stop::TermOver);
+        }
         tokio::select! {
             biased;
             _ = self.shutdown.wait_for(|stopped| *stopped) => Err(Stop::ShuttingDown),
             sent = self.sender.send(Ok(portion)) => sent.map_err(|_| Stop::ClientGone),
+            () = self.term.over() => Err(Stop::TermOver),
         }
     }
 
     /// Room for a portion of answers; waits while the client is slow.
     pub(super) async fn reserve(&self) -> Result<mpsc::Permit<'_, Portion<T>>, Stop> {
         self.sender.reserve().await.map_err(|_| Stop::ClientGone)
+    }
+
+    /// The term of the caller.
+    pub(super) fn term(&self) -> Term {
+        self.term.clone()
     }
 
     /// Waits until the server is shutting down.
@@ -162,6 +216,7 @@ impl<T> Outlet<T> {
             biased;
             _ = self.shutdown.wait_for(|stopped| *stopped) => Err(Stop::ShuttingDown),
             () = self.sender.closed() => Err(Stop::ClientGone),
+            () = self.term.over() => Err(Stop::TermOver),
             head = heads.wait_for(|head| *head > position) => {
                 // The ledger tells of heads as long as it lives.
                 head.map(drop).map_err(|_| Stop::ShuttingDown)
@@ -196,6 +251,7 @@ impl<T> Outlet<T> {
                 self.sender.try_send(Err(status)).ok();
                 return;
             }
+            Err(Stop::TermOver) => Some(Failure::unauthenticated()),
             Err(Stop::ShuttingDown) => Some(Failure::shutting_down(self.next_position)),
             Err(Stop::Failed(failure)) => Some(failure),
         };

@@ -71,3 +71,14 @@ async fn what_follows_the_end_is_not_read_ahead() {
     assert!(blocks.last().unwrap().end_position() >= 10);
     assert!(ahead.under_way.is_empty());
 }
+
+#[test]
+fn who_reads_takes_no_place_that_is_kept_for_who_records() {
+    let places = StreamPlaces::new(2, 1);
+    let reading = [places.take(), places.take()];
+    assert!(reading.iter().all(Option::is_some) && places.take().is_none());
+    let recording = places.take_to_submit();
+    assert!(recording.is_some() && places.take_to_submit().is_none());
+    drop(reading);
+    assert!(places.take_to_submit().is_some() && places.take().is_some());
+}

@@ -40,13 +40,15 @@ pub(super) async fn run(
 ) -> Result<(), Stop> {
     let channel = ledger.channel(recorder.clone());
     let mut shutdown = pin!(outlet.shutdown());
+    let (mut term, mut waiting) = (outlet.term(), outlet.term());
+    let mut over = pin!(waiting.over());
     // At most one at a time is on its way into the writer's queue, which is what keeps the order.
     let mut entering = pin!(Fuse::terminated());
     let mut at_work = AtWork::default();
     let mut answered = Vec::new();
     let mut end: Option<Result<(), Stop>> = None;
     loop {
-        at_work.drain_settled(&recorder, &mut answered);
+        at_work.drain_settled(ledger, &recorder, &mut answered);
         if at_work.items.is_empty()
             && answered.is_empty()
             && let Some(end) = end.take()
@@ -57,6 +59,8 @@ pub(super) async fn run(
         let has_room = in_flight < IN_FLIGHT_MAX && at_work.bytes < IN_FLIGHT_BYTES_MAX;
         tokio::select! {
             biased;
+            // What is not in the writer's queue by now does not get there.
+            () = &mut over => return Err(Stop::TermOver),
             permit = outlet.reserve(), if !answered.is_empty() => {
                 permit?.send(Ok(std::mem::take(&mut answered)));
             }
@@ -77,6 +81,8 @@ pub(super) async fn run(
             () = &mut shutdown, if end.is_none() => end = Some(Err(Stop::ShuttingDown)),
             request = requests.message(), if end.is_none() && has_room && entering.is_terminated() => {
                 match request {
+                    // Several requests arrive together.
+                    Ok(Some(_)) if term.is_over() => return Err(Stop::TermOver),
                     Ok(Some(request)) => {
                         let (index, submission) = at_work.take(request, ledger.today());
                         if let Some(submission) = submission {
@@ -159,7 +165,12 @@ impl AtWork {
     }
 
     /// Moves the answers from the front on over that are there.
-    fn drain_settled(&mut self, recorder: &Recorder, answered: &mut Vec<SubmitStreamResponse>) {
+    fn drain_settled(
+        &mut self,
+        ledger: &Ledger,
+        recorder: &Recorder,
+        answered: &mut Vec<SubmitStreamResponse>,
+    ) {
         let is_settled = |item: &Item| matches!(item.state, State::Settled(_));
         while self.items.front().is_some_and(is_settled)
             && let Some(item) = self.items.pop_front()
@@ -168,7 +179,7 @@ impl AtWork {
             self.first_index = index.saturating_add(1);
             self.bytes = self.bytes.saturating_sub(item.bytes);
             if let State::Settled(result) = item.state {
-                answered.push(answer(recorder, index, item.request_id, result));
+                answered.push(answer(ledger, recorder, index, item.request_id, result));
             }
         }
     }
@@ -189,6 +200,7 @@ impl AtWork {
 }
 
 fn answer(
+    ledger: &Ledger,
     recorder: &Recorder,
     index: u64,
     request_id: String,
@@ -197,7 +209,13 @@ fn answer(
     let outcome = match result {
         Ok(response) => Outcome::Recorded(response),
         Err(failure) => {
-            note_refused("SubmitStream", recorder, &failure);
+            let Recorder {
+                actor,
+                organisation,
+                authority,
+            } = recorder;
+            let sight = &authority.sight;
+            note_refused(ledger, "SubmitStream", actor, organisation, sight, &failure);
             let (code, cause) = (failure.code(), failure.cause());
             tracing::debug!(method = "SubmitStream", index, ?code, cause, "refused");
             Outcome::Refused(failure.into_refusal(request_id))

@@ -2,6 +2,9 @@
 //!
 //! The files are read again when they have changed, at the next connection: certificates are renewed
 //! without a restart. What can't be read, or does not belong together, leaves the old ones in force.
+//!
+//! Invariant: a client certificate is verified at every connection (no session is resumed where there
+//! are any) and again while the connection is used ([`Certificate`]).
 
 use std::fmt;
 use std::io;
@@ -12,9 +15,9 @@ use std::time::{Duration, SystemTime};
 use futures_util::{Stream, StreamExt};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
-use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -22,6 +25,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::{Connection, Peer, Speaking};
+use super::refusals::{self, Refusal};
+use crate::access::Certificate;
 
 /// How many connections wait at most to be served, once they are secured.
 const SECURED_WAITING_MAX: usize = 64;
@@ -76,7 +81,15 @@ type Stamps = Vec<Option<(SystemTime, u64)>>;
 /// TLS by the files as they are.
 pub(super) struct Tls {
     files: TlsFiles,
-    state: Mutex<(Stamps, Arc<ServerConfig>)>,
+    state: Mutex<(Stamps, Secrets)>,
+}
+
+/// What connections are secured by.
+#[derive(Clone)]
+struct Secrets {
+    config: Arc<ServerConfig>,
+    /// What verifies the certificates of clients; none where they show none.
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 impl Tls {
@@ -86,28 +99,28 @@ impl Tls {
     /// They can't be read, or can't be used.
     pub(super) fn new(files: TlsFiles) -> Result<Self, TlsError> {
         let stamps = files.stamps();
-        let config = Arc::new(files.read()?);
+        let secrets = files.read()?;
         Ok(Self {
             files,
-            state: Mutex::new((stamps, config)),
+            state: Mutex::new((stamps, secrets)),
         })
     }
 
     /// What the next connection is secured by.
-    fn config(&self) -> Arc<ServerConfig> {
+    fn secrets(&self) -> Secrets {
         let stamps = self.files.stamps();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.0 != stamps {
             state.0 = stamps;
             match self.files.read() {
-                Ok(config) => {
-                    state.1 = Arc::new(config);
+                Ok(secrets) => {
+                    state.1 = secrets;
                     tracing::info!("the certificates were read again");
                 }
                 Err(error) => tracing::warn!(%error, "the certificates stay as they are"),
             }
         }
-        Arc::clone(&state.1)
+        state.1.clone()
     }
 }
 
@@ -121,7 +134,7 @@ impl TlsFiles {
         files.chain(&self.client_roots).map(stamp).collect()
     }
 
-    fn read(&self) -> Result<ServerConfig, TlsError> {
+    fn read(&self) -> Result<Secrets, TlsError> {
         let unusable = |cause: &dyn fmt::Display| TlsError::Unusable {
             cause: cause.to_string(),
         };
@@ -129,8 +142,8 @@ impl TlsFiles {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&error))?;
-        let builder = match &self.client_roots {
-            None => builder.with_no_client_auth(),
+        let verifier = match &self.client_roots {
+            None => None,
             Some(file) => {
                 let mut roots = RootCertStore::empty();
                 for root in certificates(file)? {
@@ -143,9 +156,12 @@ impl TlsFiles {
                 } else {
                     verifier.allow_unauthenticated()
                 };
-                let verifier = verifier.build().map_err(|error| unusable(&error))?;
-                builder.with_client_cert_verifier(verifier)
+                Some(verifier.build().map_err(|error| unusable(&error))?)
             }
+        };
+        let builder = match &verifier {
+            None => builder.with_no_client_auth(),
+            Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
         };
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| TlsError::File {
             file: self.key.clone(),
@@ -155,7 +171,15 @@ impl TlsFiles {
             .with_single_cert(certificates(&self.certificate)?, key)
             .map_err(|error| unusable(&error))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(config)
+        if verifier.is_some() {
+            // A session that is resumed is not verified again.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        Ok(Secrets {
+            config: Arc::new(config),
+            verifier,
+        })
     }
 }
 
@@ -191,19 +215,45 @@ pub(super) fn secured(
             let Some(connection) = connection else { return };
             let (sender, tls) = (sender.clone(), Arc::clone(&tls));
             tokio::spawn(async move {
-                let secured = match connection {
-                    Ok(connection) => secure(connection, &tls, silence_max).await,
-                    Err(error) => Err(error),
-                };
-                match secured {
+                let Ok(connection) = connection else { return };
+                let address = connection.address;
+                match secure(connection, &tls, silence_max).await {
                     // Nobody takes it once the server ends.
                     Ok(secured) => drop(sender.send(Ok(secured)).await),
-                    Err(error) => tracing::debug!(%error, "a connection was not secured"),
+                    Err(error) => {
+                        tracing::debug!(%error, "a connection was not secured");
+                        refusals::note(Refusal {
+                            address: Some(address),
+                            cause: cause(&error),
+                            ..Refusal::default()
+                        });
+                    }
                 }
             });
         }
     });
     tokio_stream::wrappers::ReceiverStream::new(receiver)
+}
+
+/// Why a connection was not secured, in words of our own: those of the library can hold what the peer
+/// sent.
+fn cause(error: &io::Error) -> &'static str {
+    use rustls::{CertificateError, Error};
+    let by_tls = error.get_ref().and_then(|it| it.downcast_ref::<Error>());
+    match by_tls {
+        Some(Error::NoCertificatesPresented) => "TLS: no client certificate",
+        Some(Error::InvalidCertificate(CertificateError::Expired)) => {
+            "TLS: expired client certificate"
+        }
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "TLS: client certificate of another root"
+        }
+        Some(Error::InvalidCertificate(_)) => "TLS: client certificate that is not valid",
+        Some(Error::AlertReceived(_)) => "TLS: the client does not go on",
+        Some(_) => "TLS: no handshake that is taken",
+        None if error.kind() == io::ErrorKind::TimedOut => "TLS: no handshake in time",
+        None => "TLS: the connection broke off",
+    }
 }
 
 /// A connection that is secured.
@@ -213,20 +263,23 @@ async fn secure(connection: Connection, tls: &Tls, silence_max: Duration) -> io:
     let Connection {
         stream,
         address,
+        bounds,
         place,
     } = connection;
-    let accepting = TlsAcceptor::from(tls.config()).accept(stream);
+    let Secrets { config, verifier } = tls.secrets();
+    let accepting = TlsAcceptor::from(config).accept(stream);
     let stream = timeout(silence_max, accepting)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let (_, session) = stream.get_ref();
     let certificate = session
         .peer_certificates()
-        .and_then(<[CertificateDer<'_>]>::first)
-        .map(|certificate| Arc::new(Sha256::digest(certificate).into()));
+        .zip(verifier)
+        .and_then(|(chain, verifier)| Certificate::of_chain(chain, verifier));
     let peer = Peer {
         address,
-        certificate,
+        certificate: certificate.map(Arc::new),
+        calls: Arc::default(),
     };
-    Ok(Speaking::new(stream, peer, place, silence_max))
+    Ok(Speaking::new(stream, peer, bounds, place, silence_max))
 }

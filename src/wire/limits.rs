@@ -52,11 +52,18 @@ pub const FILTER_VALUES_MAX: usize = 1_000;
 
 /// Number of connections at once: one for each stream that may be open.
 pub const CONNECTIONS_MAX: usize = OPEN_STREAMS_MAX;
+/// Number of connections of one address at once, on a server with accounts: a tenth of all.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = CONNECTIONS_MAX / 10;
 /// Length of what is there of request messages that have not arrived whole, in bytes, over all calls:
 /// 64 MiB.
 pub const ARRIVING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Number of streams open at once, over all connections.
 pub const OPEN_STREAMS_MAX: usize = 10_000;
+/// Number of streams of submissions that may be open beside them: who reads never keeps anybody from
+/// recording.
+pub const SUBMIT_STREAMS_KEPT: usize = 1_000;
+/// Number of streams that one account has open at once.
+pub const STREAMS_PER_ACCOUNT_MAX: u32 = 100;
 /// Number of submissions that wait for the writer.
 pub const QUEUE_SUBMISSIONS_MAX: usize = 4_096;
 /// Length of the submissions that wait for the writer, in bytes: 64 MiB.

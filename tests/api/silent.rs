@@ -77,6 +77,7 @@ async fn a_connection_beyond_the_limit_is_closed_at_once_and_leaves_the_others_a
         connections_max: 3,
         silence_max: LONG,
         arrival_max: LONG,
+        ..PeerLimits::default()
     };
     let server = Server::over_with(Arc::new(MemoryLog::new()), limits).await;
     // One is the client's of the server itself.

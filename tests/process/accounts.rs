@@ -181,6 +181,32 @@ async fn from_the_first_admin_to_a_restart_and_no_secret_is_left_anywhere() {
     server.kill();
 }
 
+#[tokio::test]
+async fn a_folder_with_accounts_is_not_served_without_them_unless_that_is_said() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let start = |arguments: &[&str]| {
+        let mut command = serve(&[], &data, "127.0.0.1:0");
+        command.args(arguments);
+        Server::try_start(command)
+    };
+    let stop = |started: Result<Server, Ended>| async {
+        let server = started.unwrap_or_else(|ended| panic!("{ended:?}"));
+        assert_eq!(server.stop().await.code, Some(0));
+    };
+    // Without any it goes without saying.
+    stop(start(&[])).await;
+    stop(start(&["--accounts"])).await;
+    let Err(ended) = start(&[]) else {
+        panic!("it serves");
+    };
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    for flag in ["--accounts", "--without-accounts"] {
+        assert!(ended.stderr.contains(flag), "{}", ended.stderr);
+    }
+    stop(start(&["--without-accounts"])).await;
+}
+
 #[test]
 fn beyond_loopback_a_server_is_refused_without_tls_or_accounts() {
     let folder = TempDir::new().unwrap();

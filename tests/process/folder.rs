@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use casetrail::wire::block::{RecordBlock, find_blocks};
@@ -11,12 +12,13 @@ use casetrail::wire::v1::{
     replay_events_request::End, replay_events_response::Item,
 };
 use prost::Message;
+use tempfile::TempDir;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::load::{Submitted, submit, submit_all};
 use super::verify::{replay, verify};
-use crate::support::server::{Client, Ended, Server, content, copy, serve};
+use crate::support::server::{Client, Ended, Server, casetrail, content, copy, serve};
 use crate::support::{submission_of, valid_event};
 
 const FREE_PORT: &str = "127.0.0.1:0";
@@ -106,6 +108,33 @@ async fn a_folder_in_use_is_refused_and_its_server_goes_on() {
     // The lock dies with the process.
     let server = Server::start(folder.path());
     assert_eq!(server.connect().await.status().await.head, 2);
+}
+
+#[tokio::test]
+async fn data_and_copies_of_it_are_their_owners_alone() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let server = Server::start(&data);
+    assert_eq!(mode(&data), 0o700);
+    let backup = folder.path().join("backup.ctb");
+    let address = format!("http://{}", server.address);
+    let backed_up = casetrail(&["backup", backup.to_str().unwrap(), "--server", &address]).output();
+    assert!(backed_up.unwrap().status.success());
+    assert_eq!(mode(&backup), 0o600);
+    assert_eq!(server.stop().await.code, Some(0));
+    let restored = folder.path().join("restored");
+    let (from, to) = (backup.to_str().unwrap(), restored.to_str().unwrap());
+    let done = casetrail(&["restore", from, "--data", to])
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(mode(&restored), 0o700);
+    // As earlier versions made it.
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    let server = Server::start(&data);
+    assert_eq!(mode(&data), 0o700);
+    assert_eq!(server.stop().await.code, Some(0));
 }
 
 #[test]

@@ -8,8 +8,10 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Method, Request};
 use prost::Message;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// What takes longer than this has failed. Nothing that is asserted hangs on how long anything takes.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -18,6 +20,8 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Connection {
     requests: SendRequest<Bytes>,
     fall_silent: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+    authorization: Option<String>,
 }
 
 impl Connection {
@@ -26,10 +30,20 @@ impl Connection {
         Self::over(stream).await
     }
 
-    pub async fn over(stream: TcpStream) -> Self {
-        let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
+        Self::with_window(stream, 65_535).await
+    }
+
+    /// The same with room for so many bytes of an answer until some are read.
+    pub async fn with_window(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        window: u32,
+    ) -> Self {
+        let mut builder = h2::client::Builder::new();
+        let handshake = builder.initial_window_size(window).handshake(stream);
+        let (requests, connection) = handshake.await.unwrap();
         let (fall_silent, silent) = oneshot::channel();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let mut connection = std::pin::pin!(connection);
             let falls_silent = tokio::select! {
                 _ = &mut connection => false,
@@ -44,6 +58,16 @@ impl Connection {
         Self {
             requests,
             fall_silent: Some(fall_silent),
+            task,
+            authorization: None,
+        }
+    }
+
+    /// The same for who calls by a token.
+    pub fn by_token(self, token: &str) -> Self {
+        Self {
+            authorization: Some(format!("Bearer {token}")),
+            ..self
         }
     }
 
@@ -52,19 +76,30 @@ impl Connection {
         self.fall_silent.take().unwrap().send(()).unwrap();
     }
 
+    /// Waits until the server closes the connection.
+    pub async fn ends(self) {
+        let ended = tokio::time::timeout(PATIENCE, self.task).await;
+        ended.expect("the connection is closed").unwrap();
+        drop(self.requests);
+    }
+
     /// Begins a call of a method, `casetrail.v1.CaseService/GetCase` for example.
     pub async fn call(&mut self, method: &str) -> Call {
         self.call_as(method, "application/grpc").await
     }
 
     pub async fn call_as(&mut self, method: &str, content_type: &str) -> Call {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(format!("http://localhost/{method}"))
             .header("content-type", content_type)
             .header("te", "trailers")
             .body(())
             .unwrap();
+        if let Some(authorization) = &self.authorization {
+            let value = authorization.parse().unwrap();
+            request.headers_mut().insert("authorization", value);
+        }
         let mut requests = self.requests.clone().ready().await.unwrap();
         let (answer, body) = requests.send_request(request, false).unwrap();
         Call {

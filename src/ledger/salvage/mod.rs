@@ -16,8 +16,9 @@
 mod chain;
 mod error;
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -318,7 +319,12 @@ fn unfinished_folder(damaged: &Path, into: &Path) -> Result<PathBuf, SalvageErro
 }
 
 fn write_left_over(raw: &RawBlocks, blocks: &[&RawBlock], path: &Path) -> Result<(), SalvageError> {
-    let mut out = BufWriter::new(File::create_new(path).map_err(SalvageError::io("create", path))?);
+    let created = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    let mut out = BufWriter::new(created.map_err(SalvageError::io("create", path))?);
     for block in blocks {
         let block = raw.read(block).map_err(SalvageError::Source)?;
         let written = out.write_all(block.as_bytes());

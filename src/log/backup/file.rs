@@ -7,6 +7,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
@@ -57,7 +58,7 @@ struct Whole {
 }
 
 impl BackupFile {
-    /// Begins a new backup.
+    /// Begins a new backup, in a file that its owner alone may read.
     ///
     /// # Errors
     /// The file system's, and `InUse` where another backup writes the same file.
@@ -69,6 +70,7 @@ impl BackupFile {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(&aside);
         let file = opened.map_err(failed("write", &aside))?;
         let file = LockedFile::lock(file, path)?;

@@ -24,6 +24,7 @@ use super::as_of;
 use super::call::{blocking, violation};
 use super::status::Failure;
 use super::stream::{Answers, Outlet};
+use crate::access::Identity;
 use crate::domain::Sight;
 use crate::wire::v1::{
     ListAlertsRequest, ListAlertsResponse, WatchAlertsRequest, WatchAlertsResponse,
@@ -33,12 +34,13 @@ use crate::wire::validate::{self, PageScope};
 /// Opens a watch.
 pub(super) fn open(
     shared: &Arc<Shared>,
-    sight: Sight,
+    caller: &Identity,
     request: WatchAlertsRequest,
 ) -> Result<(AlertWatch, Answers<WatchAlertsResponse>), Failure> {
+    let sight = caller.authority().sight;
     let selection = Selection::check(request.filter, &request.rules)?.seeing(sight);
     let cursor = Cursor::check("cursor", request.cursor)?;
-    let (outlet, answers) = Outlet::open(shared)?;
+    let (outlet, answers) = Outlet::open(shared, caller)?;
     let head = *shared.heads().borrow();
     if cursor.position_max() > head {
         return Err(Failure::beyond_head(cursor.position_max(), head));

@@ -2,6 +2,8 @@
 //! alike.
 
 use std::collections::BTreeMap;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -10,12 +12,16 @@ use casetrail::wire::limits::FAILURE_ANSWER;
 use casetrail::wire::v1::{CreateTokenRequest, RevokeGrantRequest, Role};
 use futures_util::{StreamExt, stream};
 use hmac_free::hs256;
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, date_time_ymd};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tonic::{Code, Status};
 
 use super::world::{
-    Caller, Root, SignerKey, World, claims, client_params, seconds_now, specification, unsigned,
+    Caller, Pair, Root, SignerKey, World, claims, client_params, hex, seconds_now, specification,
+    unsigned,
 };
 use crate::harness::Random;
 
@@ -118,6 +124,14 @@ fn jwts(world: &World) -> Vec<(&'static str, String)> {
         ("expired", signed(&with(&good, "exp", json!(now - 86_400)))),
         ("expired", signed(&with(&good, "exp", json!(0)))),
         ("expired", signed(&with(&good, "exp", json!(-1)))),
+        ("lifetime", signed(&with(&good, "exp", json!(now + 90_000)))),
+        ("lifetime", signed(&with(&good, "exp", json!(i64::MAX)))),
+        ("type", headed(&with(&header, "typ", json!("logout+jwt")))),
+        ("type", headed(&with(&header, "typ", json!("secevent+jwt")))),
+        (
+            "type",
+            headed(&with(&header, "typ", json!("application/dpop+jwt"))),
+        ),
         ("expiry", signed(&without("exp"))),
         ("expiry", signed(&with(&good, "exp", json!("9999999999")))),
         ("expiry", signed(&with(&good, "exp", json!(1e300)))),
@@ -296,6 +310,7 @@ fn told(status: &Status) -> (Code, String, Vec<u8>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn none_of_eight_hundred_forged_tokens_and_jwts_is_taken_and_all_are_answered_alike() {
     let world = World::without_lock_out().await;
+    let panics = panics_of_the_server();
     let all = [jwts(&world), tokens(&world).await].concat();
     assert_eq!(all.len(), 800);
     let channel = world.channel().await;
@@ -336,14 +351,74 @@ async fn none_of_eight_hundred_forged_tokens_and_jwts_is_taken_and_all_are_answe
         .is_known()
         .await
         .unwrap();
+    assert_eq!(panics_of_the_server(), panics);
+    world.end().await;
+}
+
+/// By how much the medians of answer times may lie apart. The differences that noise makes are smaller,
+/// and what is to be told apart by a stranger would be larger than these many measurements can hide.
+const APART_MAX: Duration = Duration::from_millis(25);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_credentials_of_all_kinds_are_answered_after_one_time() {
+    let world = World::without_lock_out().await;
+    let header = world.signer.header();
+    let good = claims("worker", Role::Admin, "org-1");
+    let mut expired = good.clone();
+    expired["exp"] = json!(seconds_now() - 1);
+    let mut unknown = header.clone();
+    unknown["kid"] = json!("key-2");
+    let kinds = [
+        ("none", None),
+        ("token", Some("casetrail_wrong".to_owned())),
+        ("long", Some("x".repeat(7_000))),
+        ("shape", Some("a.b.c".to_owned())),
+        ("key", Some(world.signer.sign(&unknown, &good))),
+        (
+            "signature",
+            Some(SignerKey::new("key-1").sign(&header, &good)),
+        ),
+        ("claims", Some(world.signer.sign(&header, &expired))),
+    ];
+    let channel = world.channel().await;
+    let mut times: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
+    for round in 0..31 {
+        // All of a round at once, so that noise hits all, and in another order each time.
+        let mut kinds = kinds.clone();
+        kinds.rotate_left(round % 7);
+        let calls = kinds.map(|(what, token)| {
+            let caller = Caller::new(channel.clone(), token.as_deref());
+            async move {
+                let began_at = Instant::now();
+                caller.is_known().await.unwrap_err();
+                (what, began_at.elapsed())
+            }
+        });
+        for (what, time) in futures_util::future::join_all(calls).await {
+            times.entry(what).or_default().push(time);
+        }
+    }
+    let medians: BTreeMap<_, _> = times
+        .into_iter()
+        .map(|(what, mut times)| {
+            times.sort();
+            (times[times.len() / 2], what)
+        })
+        .collect();
+    let (first, last) = (medians.first_key_value(), medians.last_key_value());
+    let apart = *last.unwrap().0 - *first.unwrap().0;
+    assert!(apart < APART_MAX, "{medians:?}");
+    assert!(*first.unwrap().0 >= FAILURE_ANSWER, "{medians:?}");
     world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn none_of_two_hundred_certificates_that_are_not_valid_is_taken() {
     let world = World::without_lock_out().await;
+    let panics = panics_of_the_server();
     let mallory = Root::new("client root");
-    let enrolled = world.client_root.client("worker");
+    let enrolled_params = client_params("worker");
+    let enrolled = world.client_root.sign(&enrolled_params);
     world.enrol(&enrolled, "worker", Role::Admin, "org-1").await;
     let caller = Caller::new(world.channel_of(&enrolled).await.unwrap(), None);
     caller.is_known().await.unwrap();
@@ -359,9 +434,27 @@ async fn none_of_two_hundred_certificates_that_are_not_valid_is_taken() {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params
     };
+    // Signed by the key of a client, whose certificate is shown with it: that is no authority.
+    let by_client = || {
+        let key = KeyPair::from_pem(&enrolled.key).unwrap();
+        let issuer = Issuer::from_params(&enrolled_params, &key);
+        let mut pair = signed(&client_params("worker"), |params, key| {
+            params.signed_by(key, &issuer).unwrap()
+        });
+        pair.certificate.push_str(&enrolled.certificate);
+        pair
+    };
+    let self_signed = || {
+        signed(&client_params("worker"), |params, key| {
+            params.self_signed(key).unwrap()
+        })
+    };
     let mut taken = Vec::new();
     for number in 0..200 {
-        let (what, pair) = match number % 6 {
+        let (what, pair) = match number % 9 {
+            5 => ("self-signed", self_signed()),
+            6 => ("signed by a client", by_client()),
+            7 => ("changed", changed(&enrolled, number)),
             // Its name is that of the enrolled one.
             0 => ("not enrolled", world.client_root.client("worker")),
             1 => ("another root", mallory.client("worker")),
@@ -382,7 +475,7 @@ async fn none_of_two_hundred_certificates_that_are_not_valid_is_taken() {
             }
         };
         // All but the first kind are enrolled, where they can be: the connection has to refuse them.
-        if (1..5).contains(&(number % 6)) {
+        if (1..8).contains(&(number % 9)) {
             let name = format!("worker-{number}");
             world.enrol(&pair, &name, Role::Admin, "org-1").await;
         }
@@ -399,5 +492,53 @@ async fn none_of_two_hundred_certificates_that_are_not_valid_is_taken() {
         }
     }
     assert_eq!(taken, []);
+    assert_eq!(panics_of_the_server(), panics);
     world.end().await;
+}
+
+fn signed(
+    params: &CertificateParams,
+    sign: impl FnOnce(&CertificateParams, &KeyPair) -> rcgen::Certificate,
+) -> Pair {
+    let key = KeyPair::generate().unwrap();
+    let certificate = sign(params, &key);
+    Pair {
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+        sha256: hex(&Sha256::digest(certificate.der())),
+    }
+}
+
+/// The pair with one bit of the certificate changed, in its last part, which is the signature.
+fn changed(pair: &Pair, number: usize) -> Pair {
+    let mut der = CertificateDer::from_pem_slice(pair.certificate.as_bytes())
+        .unwrap()
+        .to_vec();
+    let at = der.len() - 1 - number % 30;
+    der[at] ^= 1;
+    let text = base64::engine::general_purpose::STANDARD.encode(&der);
+    Pair {
+        certificate: format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"),
+        key: pair.key.clone(),
+        sha256: hex(&Sha256::digest(&der)),
+    }
+}
+
+/// How often code of the server panicked in this process. It is counted from the first call on.
+fn panics_of_the_server() -> usize {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    static COUNTING: Once = Once::new();
+    COUNTING.call_once(|| {
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let is_of_a_test = panic
+                .location()
+                .is_some_and(|it| it.file().starts_with("tests/"));
+            if !is_of_a_test {
+                COUNT.fetch_add(1, Ordering::Relaxed);
+            }
+            told(panic);
+        }));
+    });
+    COUNT.load(Ordering::Relaxed)
 }

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use casetrail::ledger::Clock;
+use casetrail::wire::moment::Moment;
 use casetrail::wire::v1::{
     self, CloseAccountRequest, CreateTokenRequest, ListAccountsRequest, RevokeGrantRequest, Role,
     WatchStatusRequest,
 };
 use serde_json::json;
+use tokio::sync::watch;
 use tonic::Code;
 use tonic_types::StatusExt;
 
 use super::world::{Caller, SignerKey, World, claims, reason, specification};
+use crate::support::http2::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_revoked_ends_at_once_also_for_what_was_opened_by_it() {
@@ -240,11 +244,15 @@ async fn jwts_follow_the_keys_of_the_issuer() {
     world.end().await;
 }
 
-/// Waits until something holds, however long the machine takes.
+/// Waits until something holds, however long the machine takes within reason.
 async fn until(holds: impl AsyncFn() -> bool) {
-    while !holds().await {
-        tokio::task::yield_now().await;
-    }
+    let waited = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, waited).await;
+    waited.expect("it comes to hold");
 }
 
 #[tokio::test]
@@ -289,16 +297,75 @@ const RSA_TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6InJzYSJ9.eyJpc3MiOiJodHRwcz
 
 #[tokio::test]
 async fn what_is_rs256_is_taken_as_well_and_by_no_other_key() {
-    let world = World::start().await;
+    // An hour before it expires.
+    let (hands, clock) = watch::channel(Moment((4_102_444_800 - 3_600) * 1_000_000));
+    let world = World::by_clock(Clock::set_by_hand(clock)).await;
     let caller = world.by_token(RSA_TOKEN).await;
     let jwk = |modulus: &str| json!({"kty": "RSA", "alg": "RS256", "kid": "rsa", "use": "sig", "n": modulus, "e": "AQAB"});
     let keys = |jwk| {
         std::fs::write(world.file("keys.json"), json!({"keys": [jwk]}).to_string()).unwrap();
+        // It is looked for now and then.
+        hands.send_modify(|now| now.0 += 2_000_000);
     };
     assert!(caller.is_known().await.is_err());
+    for no_key in [
+        json!({"use": "enc"}),
+        json!({"use": "tls"}),
+        json!({"key_ops": ["encrypt"]}),
+        json!({"key_ops": []}),
+    ] {
+        let mut unfit = jwk(RSA_MODULUS);
+        unfit.as_object_mut().unwrap().remove("use");
+        for (name, value) in no_key.as_object().unwrap() {
+            unfit[name] = value.clone();
+        }
+        let other = world.signer.jwk();
+        let both = json!({"keys": [unfit, other]}).to_string();
+        std::fs::write(world.file("keys.json"), both).unwrap();
+        hands.send_modify(|now| now.0 += 2_000_000);
+        assert!(caller.is_known().await.is_err(), "{no_key}");
+    }
     keys(jwk(RSA_MODULUS));
     until(async || caller.is_known().await.is_ok()).await;
     keys(jwk(&RSA_MODULUS.replacen('q', "r", 1)));
     until(async || caller.is_known().await.is_err()).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subject_whose_account_is_closed_is_shut_out_with_all_their_jwts() {
+    let world = World::start().await;
+    let jwt = |name| world.jwt(name, Role::CaseWorker, "org-1");
+    let (out, other) = (jwt("out"), jwt("other"));
+    let (out, other) = (world.by_token(&out).await, world.by_token(&other).await);
+    let mut monitor = out.monitor();
+    let opened = monitor.watch_status(WatchStatusRequest::default()).await;
+    let mut answers = opened.unwrap().into_inner();
+    let close = || CloseAccountRequest {
+        name: "oidc:out".to_owned(),
+    };
+    let mut admin = world.admin().await.admin();
+    admin.close_account(close()).await.unwrap();
+    assert_eq!(
+        out.is_known().await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
+    let ended = loop {
+        match answers.message().await {
+            Ok(Some(_)) => {}
+            ended => break ended,
+        }
+    };
+    assert_eq!(ended.unwrap_err().code(), Code::Unauthenticated);
+    other.is_known().await.unwrap();
+    // Another JWT of the subject is none better, whatever role it tells.
+    let again = world.jwt("out", Role::Admin, "org-2");
+    assert!(world.by_token(&again).await.is_known().await.is_err());
+    let status = admin.close_account(close()).await.unwrap_err();
+    assert_eq!(reason(&status), "ACCOUNT_NOT_FOUND");
+    let listed = admin.list_accounts(ListAccountsRequest {}).await.unwrap();
+    let listed = listed.into_inner().accounts;
+    let closed = listed.iter().find(|it| it.name == "oidc:out").unwrap();
+    assert!(closed.closed && closed.grants.is_empty());
     world.end().await;
 }

@@ -2,8 +2,10 @@
 
 mod alerts;
 mod cases;
+mod connections;
 mod forged;
 mod grants;
+mod held;
 mod limits;
 mod monitor;
 mod names;
@@ -11,6 +13,7 @@ mod personal;
 mod planted;
 mod records;
 mod referral;
+mod refusals;
 mod scope;
 mod table;
 mod transport;

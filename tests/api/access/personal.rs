@@ -15,7 +15,7 @@ use prost::Message;
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
-use super::world::{Caller, Rules, World, reason, seconds_now};
+use super::world::{Caller, Rules, World, reason, seconds_now, specification};
 use crate::practice::words::{Telling, an, fact};
 use crate::support::{event_with, fresh_uuid};
 use crate::together::{change, submission};
@@ -254,7 +254,7 @@ async fn an_auditor_opens_personal_data_while_an_admin_lets_it_and_that_is_recor
     let other = world.caller("auditor-2", Role::Auditor, "org-3").await;
     let by_jwt = world.jwt("auditor-1", Role::Auditor, "org-3");
     let by_jwt = world.by_token(&by_jwt).await;
-    let admin = world.admin().await;
+    let admin = world.caller("admin-2", Role::Admin, "server").await;
     let subject = fresh_uuid().to_string();
     let case = opened_about(&worker, an(E::DetentionAcknowledged), &subject).await;
     let closed = |answer: Result<GetPersonalResponse, Status>| {
@@ -285,6 +285,11 @@ async fn an_auditor_opens_personal_data_while_an_admin_lets_it_and_that_is_recor
         let status = grant(&admin, request).await.unwrap_err();
         assert_eq!(reason(&status), expected);
     }
+    // Nor by the admin who issued what the auditor's account is used by.
+    let own = grant(&world.admin().await, unsealing("auditor-1", 60)).await;
+    let own = own.unwrap_err();
+    assert_eq!(own.code(), Code::FailedPrecondition);
+    assert_eq!(reason(&own), "SECOND_ADMIN_NEEDED");
     closed(audited(&auditor, &case).await);
     let granted = grant(&admin, unsealing("auditor-1", 60)).await.unwrap();
     let until = granted.into_inner().until.map(Moment::from);
@@ -296,6 +301,15 @@ async fn an_auditor_opens_personal_data_while_an_admin_lets_it_and_that_is_recor
     assert_eq!(reason(&status), "NOT_PERMITTED");
     closed(audited(&other, &case).await);
     closed(audited(&by_jwt, &case).await);
+    // While it lasts, who granted it hands out nothing by which the account is used; others may.
+    let token = || v1::CreateTokenRequest {
+        account: Some(specification("auditor-1", Role::Auditor, "org-3")),
+        expires_on: String::new(),
+    };
+    let own = admin.admin().create_token(token()).await.unwrap_err();
+    assert_eq!(reason(&own), "SECOND_ADMIN_NEEDED");
+    let mut first_admin = world.admin().await.admin();
+    first_admin.create_token(token()).await.unwrap();
     // Both persons are on record: the admin in the log, the auditor among those who read.
     assert_eq!(readers(&other, &subject).await, ["auditor-1"]);
     let request = v1::ReplayEventsRequest {
@@ -316,7 +330,7 @@ async fn an_auditor_opens_personal_data_while_an_admin_lets_it_and_that_is_recor
             }));
         }
     }
-    assert_eq!(granted_by, ["admin"]);
+    assert_eq!(granted_by, ["admin-2"]);
     // It ends by itself to the microsecond, and at once where it is revoked.
     hands.send(Moment(began + 60 * MINUTE - 1)).unwrap();
     audited(&auditor, &case).await.unwrap();

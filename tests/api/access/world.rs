@@ -1,6 +1,7 @@
 //! A server with TLS, accounts and an issuer of JWTs, and callers of every kind.
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use casetrail::access::{Access, CallLimits, Issuer, PseudonymKey};
 use casetrail::domain::TwoPersons;
 use casetrail::ledger::{Clock, Ledger};
 use casetrail::log::MemoryLog;
-use casetrail::service::{self, Protection, RetentionRule, TlsFiles};
+use casetrail::service::{self, PeerLimits, Protection, RetentionRule, TlsFiles};
 use casetrail::wire::v1::{
     self, AccountSpecification, CreateTokenRequest, EnrolCertificateRequest, Role,
     SubmitEventsRequest, admin_service_client::AdminServiceClient,
@@ -21,11 +22,18 @@ use casetrail::wire::v1::{
 use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, PKCS_ED25519, SigningKey,
 };
+use rustls::client::WantsClientCert;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -176,6 +184,7 @@ pub struct Rules {
     /// Whether somebody else than who requested an erasure has to execute it.
     pub erasure_by_two: bool,
     pub retention: Vec<RetentionRule>,
+    pub peers: PeerLimits,
 }
 
 impl Default for Rules {
@@ -186,6 +195,7 @@ impl Default for Rules {
             two_persons: TwoPersons::EVERYWHERE,
             erasure_by_two: false,
             retention: Vec::new(),
+            peers: PeerLimits::default(),
         }
     }
 }
@@ -230,6 +240,15 @@ impl World {
         .await
     }
 
+    /// With other limits of peers.
+    pub async fn with_peers(peers: PeerLimits) -> Self {
+        Self::under(Rules {
+            peers,
+            ..Rules::default()
+        })
+        .await
+    }
+
     pub async fn under(rules: Rules) -> Self {
         let Rules {
             clock,
@@ -237,6 +256,7 @@ impl World {
             two_persons,
             erasure_by_two,
             retention,
+            peers,
         } = rules;
         let folder = TempDir::new().unwrap();
         let (server_root, client_root) = (Root::new("server root"), Root::new("client root"));
@@ -274,7 +294,8 @@ impl World {
             access: Some(Arc::clone(&access)),
         };
         let bound = service::Server::bind_protected("127.0.0.1:0".parse().unwrap(), protection);
-        let server = bound.await.unwrap().with_retention(retention);
+        let server = bound.await.unwrap();
+        let server = server.with_limits(peers).with_retention(retention);
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(async move { server.run(ledger, stopped).await.unwrap() });
@@ -323,6 +344,46 @@ impl World {
     pub async fn channel_of(&self, pair: &Pair) -> Result<Channel, tonic::transport::Error> {
         let identity = Identity::from_pem(&pair.certificate, &pair.key);
         self.connect(self.tls().identity(identity)).await
+    }
+
+    /// A connection for calls piece by piece, secured, which shows no certificate.
+    pub async fn stream(&self) -> TlsStream<TcpStream> {
+        self.stream_from([127, 0, 0, 1]).await.unwrap()
+    }
+
+    /// The same from an address of the loopback interface, where there is a place for it.
+    pub async fn stream_from(&self, address: [u8; 4]) -> io::Result<TlsStream<TcpStream>> {
+        let mut config = self.client_builder().with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((address, 0).into())?;
+        let stream = socket.connect(self.address).await?;
+        let name = "localhost".try_into().unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        connector.connect(name, stream).await
+    }
+
+    /// What a client secures its connections by that shows a certificate.
+    pub fn client_config_of(&self, pair: &Pair) -> ClientConfig {
+        let chain = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes());
+        let builder = self.client_builder();
+        let mut config = builder
+            .with_client_auth_cert(vec![chain.unwrap()], key.unwrap())
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config
+    }
+
+    fn client_builder(&self) -> rustls::ConfigBuilder<ClientConfig, WantsClientCert> {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(self.server_root.pem.as_bytes());
+        roots.add(root.unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
     }
 
     /// A caller by a token, or a JWT.
