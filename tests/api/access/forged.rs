@@ -514,7 +514,7 @@ fn changed(pair: &Pair, number: usize) -> Pair {
     let mut der = CertificateDer::from_pem_slice(pair.certificate.as_bytes())
         .unwrap()
         .to_vec();
-    let at = der.len() - 1 - number % 30;
+    let at = der.len() - 1 - number / 9 % 60;
     der[at] ^= 1;
     let text = base64::engine::general_purpose::STANDARD.encode(&der);
     Pair {
