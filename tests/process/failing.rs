@@ -34,7 +34,8 @@ fn reason(status: &Status) -> String {
     details.error_info().unwrap().reason.clone()
 }
 
-/// Starts a server in which a system call fails; how it ended where it did not come to serve.
+/// Starts a server in which a system call fails; how it ended where it did not come to serve. It has no
+/// keys, whose store has calls of its own.
 pub fn start_failing(data: &Path, calls: &str, injection: &str) -> Result<Server, Ended> {
     let trace = format!("trace={calls}");
     let inject = format!("inject={calls}:{injection}");
@@ -49,7 +50,9 @@ pub fn start_failing(data: &Path, calls: &str, injection: &str) -> Result<Server
         "-e",
         &inject,
     ];
-    Server::try_start(serve(&wrapper, data, "127.0.0.1:0"))
+    let mut command = serve(&wrapper, data, "127.0.0.1:0");
+    command.arg("--without-keys");
+    Server::try_start(command)
 }
 
 /// A failed sync ends writing: the submission is in doubt, later ones are refused, reading goes on,
