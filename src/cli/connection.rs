@@ -183,17 +183,7 @@ impl ServerArguments {
 
 impl CredentialArguments {
     fn authorization(&self) -> Result<Option<MetadataValue<Ascii>>, Failure> {
-        let Some(file) = &self.token_file else {
-            return Ok(None);
-        };
-        let token = read("--token-file", file)?;
-        // What is wrong with it is not told by repeating it.
-        let value = MetadataValue::try_from(format!("Bearer {}", token.trim()));
-        let mut value = value.map_err(|_| {
-            Failure::Usage("--token-file: the file holds more than a token".to_owned())
-        })?;
-        value.set_sensitive(true);
-        Ok(Some(value))
+        self.token_file.as_deref().map(authorization).transpose()
     }
 
     fn tls(&self) -> Result<ClientTlsConfig, Failure> {
@@ -214,6 +204,20 @@ impl CredentialArguments {
         }
         Ok(tls)
     }
+}
+
+/// What shows the token of a file.
+///
+/// # Errors
+/// `Usage` where the file can't be read, or holds something else.
+pub(super) fn authorization(token_file: &Path) -> Result<MetadataValue<Ascii>, Failure> {
+    let token = read("--token-file", token_file)?;
+    // What is wrong with it is not told by repeating it.
+    let value = MetadataValue::try_from(format!("Bearer {}", token.trim()));
+    let mut value = value
+        .map_err(|_| Failure::Usage("--token-file: the file holds more than a token".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn read(option: &str, file: &Path) -> Result<String, Failure> {

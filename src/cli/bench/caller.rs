@@ -9,8 +9,9 @@ use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
 use tokio::net::TcpStream;
 use tonic::Status;
-use tonic::codegen::http::header::{CONTENT_TYPE, HeaderValue, TE};
+use tonic::codegen::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, TE};
 use tonic::codegen::http::{HeaderMap, Method, Request, Uri, Version};
+use tonic::metadata::{Ascii, MetadataValue};
 
 use super::raw::{CONNECT_TIMEOUT, CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES};
 use crate::cli::failure::{Failure, chain};
@@ -82,6 +83,14 @@ impl Caller {
             method,
             headers: headers.into_iter().collect(),
         })
+    }
+
+    /// Shows this with each call.
+    pub(super) fn authorize(&mut self, authorization: &MetadataValue<Ascii>) {
+        if let Ok(mut value) = HeaderValue::from_bytes(authorization.as_encoded_bytes()) {
+            value.set_sensitive(true);
+            self.headers.insert(AUTHORIZATION, value);
+        }
     }
 
     /// Calls with a message that stands behind its prefix (see [`framed`]), and returns the answer.

@@ -1,5 +1,6 @@
 //! `casetrail bench commit`: how many submissions are recorded, and how long each takes.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -11,6 +12,7 @@ use super::story::Plot;
 use super::target::{Target, TargetArguments, fresh_folder};
 use super::template::{PersonalShape, RECORD_BYTES, Shape};
 use super::{RoundArguments, TimeArguments, disk, latencies};
+use crate::cli::connection::authorization;
 use crate::cli::failure::Failure;
 
 /// The load.
@@ -27,7 +29,8 @@ Examples:
   casetrail bench commit --personal 2 --rounds 3
   casetrail bench commit --personal 2 --subjects 1000
   casetrail bench commit --mode stream --events 64 --folder /var/lib --json
-  casetrail bench commit --server http://127.0.0.1:7611")]
+  casetrail bench commit --server http://127.0.0.1:7611
+  casetrail bench commit --server http://127.0.0.1:7611 --token-file worker-1.token")]
 pub(super) struct CommitArguments {
     /// Number of connections
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_024))]
@@ -50,6 +53,10 @@ pub(super) struct CommitArguments {
     /// How submissions are sent
     #[arg(long, value_name = "MODE", default_value = "unary")]
     mode: Mode,
+    /// File that holds a token or a JWT, for a server with accounts; it should take more calls a second
+    /// from one account than it does by default (serve --calls-per-second)
+    #[arg(long, value_name = "FILE", requires = "server")]
+    token_file: Option<PathBuf>,
     /// Send for this long before it counts
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     warm_up: u64,
@@ -158,6 +165,9 @@ async fn load(
     };
     let (clients, in_flight) = (arguments.clients, arguments.in_flight);
     let mut load = Load::connect(&target.url, arguments.mode, clients, in_flight, shape).await?;
+    if let Some(file) = &arguments.token_file {
+        load.authorize(&authorization(file)?);
+    }
     let warmed_up = load.run(Duration::from_secs(arguments.warm_up)).await?;
     let before = target.usage();
     let tally = load.run(arguments.time.duration()).await?;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use hdrhistogram::Histogram;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
 pub(super) use self::budget::Budget;
@@ -42,6 +43,8 @@ pub(super) struct Load {
 struct Client {
     server: String,
     connection: Connection,
+    /// By what it shows who calls.
+    authorization: Option<MetadataValue<Ascii>>,
     lanes: Vec<Lane>,
 }
 
@@ -91,10 +94,18 @@ impl Load {
                     Mode::Unary => Connection::Calls(unary::connect(server).await?),
                     Mode::Stream => Connection::Stream(raw::connect(server).await?),
                 },
+                authorization: None,
                 lanes: lanes.map(Lane::new).collect(),
             });
         }
         Ok(load)
+    }
+
+    /// Shows this with each call and stream.
+    pub(super) fn authorize(&mut self, authorization: &MetadataValue<Ascii>) {
+        for client in &mut self.clients {
+            client.authorization = Some(authorization.clone());
+        }
     }
 
     /// Average length of the encoded submissions, in bytes.

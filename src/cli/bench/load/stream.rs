@@ -43,7 +43,12 @@ pub(super) async fn run(
     let ready = grpc.ready().await;
     ready.map_err(|error| failure(&Status::from_error(Box::new(error))))?;
     let path = PathAndQuery::from_static(METHOD);
-    let answers = grpc.streaming(Request::new(items), path, RawCodec).await;
+    let mut request = Request::new(items);
+    if let Some(authorization) = &client.authorization {
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", authorization.clone());
+    }
+    let answers = grpc.streaming(request, path, RawCodec).await;
     let mut answers = answers.map_err(|status| failure(&status))?.into_inner();
     let mut tally = Tally::default();
     let mut index = 0;

@@ -24,7 +24,10 @@ pub(super) async fn run(
     if let Connection::Calls(caller) = &client.connection {
         let mut tasks = Vec::new();
         for lane in std::mem::take(&mut client.lanes) {
-            let (caller, templates) = (caller.clone(), Arc::clone(&templates));
+            let (mut caller, templates) = (caller.clone(), Arc::clone(&templates));
+            if let Some(authorization) = &client.authorization {
+                caller.authorize(authorization);
+            }
             let (budget, tally) = (budget.clone(), Arc::clone(&tally));
             tasks.push(tokio::spawn(run_lane(
                 caller, templates, lane, budget, tally,
