@@ -1,6 +1,7 @@
 //! The accounts with their grants: a view of the log's user accounts, made anew when one changes.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -28,6 +29,9 @@ struct Held {
     account: usize,
     grant: usize,
     sha256: [u8; 32],
+    /// Those of the account, which all who call by the grant share.
+    name: Arc<str>,
+    organisation: Arc<str>,
 }
 
 impl Accounts {
@@ -36,12 +40,16 @@ impl Accounts {
         let accounts: Vec<_> = cases.iter().filter_map(|it| it.user_account()).collect();
         let mut grants: HashMap<_, Vec<_>> = HashMap::new();
         for (account, each) in accounts.iter().enumerate() {
+            let name: Arc<str> = each.name.as_str().into();
+            let organisation: Arc<str> = each.organisation.as_str().into();
             for (grant, it) in each.grants.iter().enumerate() {
                 if let Some(sha256) = from_hexadecimal(&it.sha256) {
                     let held = Held {
                         account,
                         grant,
                         sha256,
+                        name: Arc::clone(&name),
+                        organisation: Arc::clone(&organisation),
                     };
                     grants.entry(half(&sha256)).or_default().push(held);
                 }
@@ -117,10 +125,10 @@ impl Accounts {
             let account = self.accounts.get(held.account)?;
             let grant = account.grants.get(held.grant)?;
             if is_equal && grant.kind == kind && account.is_granted(grant, today) {
-                let (name, organisation) = (&account.name, &account.organisation);
+                let (name, organisation) = (&held.name, &held.organisation);
                 found = Some(Identity::new(
-                    name,
-                    organisation,
+                    Arc::clone(name),
+                    Arc::clone(organisation),
                     account.role,
                     basis.clone(),
                 ));

@@ -45,10 +45,10 @@ impl Identity {
         }
     }
 
-    pub(super) fn new(account: &str, organisation: &str, role: Role, basis: Basis) -> Self {
+    pub(super) fn new(account: Arc<str>, organisation: Arc<str>, role: Role, basis: Basis) -> Self {
         Self {
-            account: account.into(),
-            organisation: organisation.into(),
+            account,
+            organisation,
             role: Some(role),
             basis,
             two_persons: TwoPersons::EVERYWHERE,

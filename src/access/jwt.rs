@@ -228,7 +228,7 @@ impl Issuer {
             Some(role) if are_references && account != ACCOUNT_PREFIX => {
                 let basis = Basis::Until(expires);
                 Ok((
-                    Identity::new(&account, organisation, role, basis),
+                    Identity::new(account.into(), organisation.into(), role, basis),
                     not_before,
                 ))
             }

@@ -25,6 +25,7 @@ mod token;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sha2::{Digest, Sha256};
@@ -37,12 +38,13 @@ pub use jwt::{Issuer, IssuerError};
 pub(crate) use limits::network;
 pub use limits::{AccountStream, CallLimits};
 pub use pseudonym::{PseudonymKey, Pseudonyms};
-pub use term::Term;
+pub use term::{AccountsAt, Term};
 pub use token::NoRandomness;
 
 use crate::domain::TwoPersons;
 use crate::ledger::{Clock, Ledger};
 use crate::view::CaseList;
+use crate::wire::moment::Moment;
 use identity::Basis;
 use limits::Limits;
 
@@ -62,7 +64,9 @@ pub fn are_accounts(ledger: &Ledger) -> bool {
 pub struct Access {
     accounts: RwLock<Arc<Accounts>>,
     /// Counts the changes of the accounts.
-    changes: watch::Sender<u64>,
+    change_count: AtomicU64,
+    /// Tells of each.
+    changes: watch::Sender<()>,
     /// Held while accounts are changed, so that each change sees the one before.
     administration: Mutex<()>,
     issuer: Option<Issuer>,
@@ -82,7 +86,8 @@ impl Access {
     ) -> Self {
         let access = Self {
             accounts: RwLock::default(),
-            changes: watch::Sender::new(0),
+            change_count: AtomicU64::new(0),
+            changes: watch::Sender::new(()),
             administration: Mutex::new(()),
             issuer,
             limits: Limits::new(limits),
@@ -138,8 +143,20 @@ impl Access {
     }
 
     /// Tells of changes of the accounts.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+
+    /// How the accounts are now. Who is identified later is so by these, or newer ones.
+    pub fn look(&self) -> AccountsAt {
+        self.accounts_at(self.clock.now())
+    }
+
+    fn accounts_at(&self, now: Moment) -> AccountsAt {
+        AccountsAt {
+            changes: self.change_count.load(Ordering::Acquire),
+            day: now.day(),
+        }
     }
 
     /// The accounts as they stand.
@@ -232,8 +249,8 @@ impl Access {
             .unwrap_or_else(PoisonError::into_inner);
         *kept = accounts;
         drop(kept);
-        self.changes
-            .send_modify(|count| *count = count.wrapping_add(1));
+        self.change_count.fetch_add(1, Ordering::Release);
+        self.changes.send_replace(());
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::{Access, Identity};
@@ -21,30 +20,32 @@ pub struct Term(Option<Bounded>);
 struct Bounded {
     access: Arc<Access>,
     identity: Identity,
-    changes: watch::Receiver<u64>,
-    /// The day on which it was looked last: grants end with a day.
-    looked_on: Day,
+    /// How the accounts were when it was looked last; none before.
+    looked_at: Option<AccountsAt>,
     is_over: bool,
 }
 
+/// What identifying somebody by an account hangs on: how the accounts are, and the day, with which
+/// grants end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountsAt {
+    /// How many changes of the accounts there were.
+    pub(super) changes: u64,
+    pub(super) day: Day,
+}
+
 impl Term {
-    /// The term of somebody who was identified just now.
+    /// The term of somebody who was identified at some time.
     pub fn of(access: Option<&Arc<Access>>, identity: &Identity) -> Self {
-        Self(access.map(|access| {
-            let mut bounded = Bounded {
-                access: Arc::clone(access),
-                identity: identity.clone(),
-                changes: access.changes(),
-                looked_on: access.clock.now().day(),
-                is_over: false,
-            };
-            // What changed since they were identified counts as not looked at yet.
-            bounded.changes.mark_changed();
-            bounded
-        }))
+        Self(access.map(|access| Bounded::new(access, identity, None)))
     }
 
-    /// Whether it is over. It costs two comparisons as long as no account changes.
+    /// The term of somebody who was identified after the accounts were asked how they are.
+    pub fn since(access: &Arc<Access>, identity: &Identity, looked_at: AccountsAt) -> Self {
+        Self(Some(Bounded::new(access, identity, Some(looked_at))))
+    }
+
+    /// Whether it is over. It costs three comparisons as long as no account changes.
     pub fn is_over(&mut self) -> bool {
         self.0.as_mut().is_some_and(Bounded::is_over)
     }
@@ -54,32 +55,45 @@ impl Term {
         let Some(bounded) = &mut self.0 else {
             return std::future::pending().await;
         };
+        let mut changes = bounded.access.changes();
         let mut clock = bounded.access.clock.clone();
-        while !bounded.is_over() {
+        loop {
+            // Marked as seen before it is looked, so that no change is missed.
+            changes.mark_unchanged();
+            if bounded.is_over() {
+                return;
+            }
             tokio::select! {
                 // Nobody waits for an access that is gone.
-                changed = bounded.changes.changed() => if changed.is_err() { return },
-                () = clock.was_set() => continue,
-                () = sleep(LOOK_INTERVAL) => continue,
+                changed = changes.changed() => if changed.is_err() { return },
+                () = clock.was_set() => {}
+                () = sleep(LOOK_INTERVAL) => {}
             }
-            bounded.changes.mark_changed();
         }
     }
 }
 
 impl Bounded {
+    fn new(access: &Arc<Access>, identity: &Identity, looked_at: Option<AccountsAt>) -> Self {
+        Self {
+            access: Arc::clone(access),
+            identity: identity.clone(),
+            looked_at,
+            is_over: false,
+        }
+    }
+
     fn is_over(&mut self) -> bool {
         if self.is_over {
             return true;
         }
+        // Asked before it is looked, so that no change is missed.
         let now = self.access.clock.now();
-        let is_known = self.identity.is_in_time(now) && self.looked_on == now.day();
-        if is_known && !self.changes.has_changed().unwrap_or(true) {
+        let accounts = Some(self.access.accounts_at(now));
+        if self.looked_at == accounts && self.identity.is_in_time(now) {
             return false;
         }
-        // Marked as seen before it is looked, so that no change is missed.
-        self.changes.mark_unchanged();
-        self.looked_on = now.day();
+        self.looked_at = accounts;
         self.is_over = !self.access.holds(&self.identity);
         self.is_over
     }

@@ -73,6 +73,7 @@ where
             request.extensions_mut().insert(identity);
             return Either::Left(self.service.call(request));
         };
+        let looked_at = access.look();
         match admit(access, &request) {
             Ok(Admitted { identity: None, .. }) => Either::Left(self.service.call(request)),
             Ok(Admitted {
@@ -87,7 +88,7 @@ where
                     Ok(stream) => stream,
                     Err(limit) => return told(Failure::too_many_streams_of_account(limit)),
                 };
-                let term = Term::of(Some(access), &identity);
+                let term = Term::since(access, &identity, looked_at);
                 let calls = request.extensions().get::<Peer>();
                 let calls = calls.map(|peer| Arc::clone(&peer.calls));
                 if let Some(calls) = &calls {
