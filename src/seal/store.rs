@@ -14,7 +14,7 @@
 //! record names. Where other slots are damaged than was noted, the store has no mark, and all of the log
 //! is told to it again: whose the keys are, those in damaged slots too ([`Damaged`]), and who was erased.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
@@ -83,6 +83,8 @@ pub struct KeyStore {
     pub(super) slots: u32,
     pub(super) damaged: Damaged,
     pub(super) noted: Noted,
+    /// Slots that were written since the store was opened to tell whose their key is.
+    told: HashSet<u32>,
     unsynced: bool,
 }
 
@@ -133,7 +135,9 @@ impl KeyStore {
         let path = folder.join(SUBJECTS);
         let opened = OpenOptions::new().read(true).write(true).open(&path);
         let file = opened.map_err(failed("open", &path))?;
-        // What a process that was killed had written is taken for durable from here on.
+        // What a process that was killed had written is durable from here on, but for what it failed to
+        // sync: that is read as it was written, and may not be on the disk. So what the records behind
+        // the mark say is written again, whatever is read here.
         file.sync_all().map_err(failed("sync", &path))?;
         let file = StoreFile {
             file,
@@ -149,6 +153,7 @@ impl KeyStore {
             slots: 0,
             damaged: Damaged::default(),
             noted,
+            told: HashSet::new(),
             unsynced: false,
         };
         store.read_slots()?;
@@ -191,11 +196,15 @@ impl KeyStore {
     /// # Errors
     /// The store can't be read or written.
     pub fn note_sealed(&mut self, subject: Uuid, key_id: u64) -> Result<bool, KeyError> {
-        if let Some(entry) = self.index.get(&subject) {
+        let known = self.index.get(&subject).copied();
+        if let Some(entry) = known
+            && (entry.erased || entry.key_id != key_id || self.told.contains(&entry.slot))
+        {
             return Ok(entry.erased || entry.key_id == key_id);
         }
-        let spare = self.spares.get(&key_id).copied();
-        let Some(slot) = spare.or_else(|| self.damaged.slot_of(subject, key_id)) else {
+        let known = known.map(|entry| entry.slot);
+        let slot = known.or_else(|| self.spares.get(&key_id).copied());
+        let Some(slot) = slot.or_else(|| self.damaged.slot_of(subject, key_id)) else {
             return Ok(false);
         };
         let Some(content) = self.file.slot(slot, key_id)? else {
@@ -203,6 +212,7 @@ impl KeyStore {
             return Ok(false);
         };
         self.file.write(slot, &content.bound_to(subject))?;
+        self.told.insert(slot);
         self.unsynced = true;
         self.spares.remove(&key_id);
         self.damaged.mended(slot);
@@ -222,11 +232,7 @@ impl KeyStore {
     /// # Errors
     /// The store can't be written.
     pub fn note_erased(&mut self, subject: Uuid) -> Result<(), KeyError> {
-        let known = self.index.get(&subject).copied();
-        if known.is_some_and(|entry| entry.erased) {
-            return Ok(());
-        }
-        let (slot, key_id) = match known {
+        let (slot, key_id) = match self.index.get(&subject) {
             Some(entry) => (entry.slot, entry.key_id),
             // What is left of a key that can't be used goes too.
             None => (

@@ -232,6 +232,43 @@ fn a_mark_that_is_torn_leaves_the_one_before() {
     }
 }
 
+/// What a failed sync left is read as it was written until the power is cut, and then as it was before.
+#[tokio::test]
+async fn what_the_log_says_behind_the_mark_is_written_again_whatever_the_file_seems_to_hold() {
+    let folder = Folder(TempDir::new().unwrap());
+    let keyring = Keyring::start(folder.open()).unwrap();
+    let (gone, stays) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let mut key_ids = Vec::new();
+    for subject in [gone, stays] {
+        let mut submission = submission_about(subject);
+        let new_keys = keyring.seal(&mut submission).await.unwrap();
+        keyring.recorded([&new_keys]);
+        let event = submission.changes.remove(0).events.remove(0);
+        key_ids.push(event.into_stored().1.remove(0).key_id);
+    }
+    let path = folder.0.path().join("subjects");
+    let on_the_disk = std::fs::read(&path).unwrap();
+    keyring.erase(&[gone]).unwrap();
+    keyring.record(Mark::default()).unwrap();
+    drop(keyring);
+    let mut store = folder.open();
+    std::fs::write(&path, &on_the_disk).unwrap();
+    for _ in 0..2 {
+        assert!(store.note_sealed(gone, key_ids[0]).unwrap());
+        assert!(store.note_sealed(stays, key_ids[1]).unwrap());
+    }
+    store.note_erased(gone).unwrap();
+    store.set_mark(Mark::default()).unwrap();
+    drop(store);
+    let held = std::fs::read(&path).unwrap();
+    let slot_of = |subject: Uuid| {
+        let mut slots = held[4096..].chunks(128);
+        slots.find(|slot| slot[16..32] == *subject.as_bytes())
+    };
+    assert_eq!(slot_of(stays).unwrap()[0], 2);
+    assert_eq!(slot_of(gone).unwrap()[32..], [0; 96]);
+}
+
 #[tokio::test]
 async fn a_key_that_was_in_use_is_of_no_use_once_it_is_erased() {
     let folder = Folder(TempDir::new().unwrap());
