@@ -78,9 +78,24 @@ impl Disclosures {
         } else if found.length > found.end {
             cut(path, &file, &found)?;
         }
+        if let Some(last) = marked
+            .checked_sub(1)
+            .filter(|last| *last >= found.next_number)
+        {
+            // An entry of nobody, of which no list tells, carries the numbers on behind those that are
+            // missing: that they are was accepted, and is not asked again.
+            let carries_on = Disclosure {
+                number: last,
+                ..Disclosure::default()
+            };
+            let frame = frames::encode(&carries_on, found.end)?;
+            file.write_all_at(&frame, found.end)?;
+            found.end = found.end.saturating_add(frame.len() as u64);
+            found.next_number = marked;
+        }
         file.sync_all()?;
         sync_folder_of(path)?;
-        let next_number = found.next_number.max(marked);
+        let next_number = found.next_number;
         Ok(Self {
             file,
             end: Mutex::new(End {
@@ -103,7 +118,7 @@ impl Disclosures {
     pub(super) fn record(&self, mut disclosure: Disclosure) -> io::Result<u64> {
         let mut end = self.end();
         if end.broken {
-            return Err(io::Error::other("an earlier sync failed"));
+            return Err(io::Error::other("an earlier write or sync failed"));
         }
         let number = end.next_number;
         disclosure.number = number;
@@ -184,7 +199,7 @@ impl Disclosures {
             return Ok(());
         }
         if written.broken {
-            return Err(io::Error::other("an earlier sync failed"));
+            return Err(io::Error::other("an earlier write or sync failed"));
         }
         let synced = self.file.sync_data();
         let mut end = self.end();

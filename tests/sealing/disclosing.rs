@@ -243,6 +243,10 @@ async fn a_record_of_disclosures_that_is_gone_or_shorter_refuses_the_start() {
         office.try_start(&data, &accepted).await.unwrap();
         let kept: Vec<u64> = (0..left.unwrap_or_default() as u64).collect();
         assert_eq!(numbers(&office).await, kept);
+        // Accepted once, it is no question any more, also before anything else is disclosed.
+        office.stop().await;
+        office.start().await;
+        assert_eq!(numbers(&office).await, kept);
         // No number is given a second time.
         let next = office.ask(asking(&[&case_id])).await.unwrap();
         assert_eq!(next.disclosure, Some(3));
