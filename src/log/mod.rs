@@ -36,6 +36,7 @@ pub use self::folder::{DataFolder, FORMAT_VERSION};
 pub use self::mark::HighWaterMark;
 pub use self::memory::{Fault, MemoryLog};
 pub use self::new_folder::NewFolder;
+pub(crate) use self::raw::read_up_to;
 pub use self::raw::{RawBlock, RawBlocks};
 pub use self::safety_copy::SafetyCopy;
 pub use self::sled_log::{SledLog, SledOptions};

@@ -157,7 +157,7 @@ impl RawBlocks {
 }
 
 /// Fills the buffer from this offset of the file on, or as much of it as the file has.
-pub(super) fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(crate) fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut length: usize = 0;
     while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
         match file.read_at(rest, offset.saturating_add(length as u64)) {

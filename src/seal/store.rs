@@ -16,7 +16,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +30,7 @@ use super::master::{MasterKeySource, replace, sync_folder_of};
 use super::rotation;
 use super::slot::{SLOT_BYTES, Slot, State};
 use super::value::NONCE_BYTES;
+use crate::log::read_up_to;
 
 /// The file in a key store's folder that holds the wrapped keys.
 pub(super) const SUBJECTS: &str = "subjects";
@@ -332,17 +332,8 @@ impl StoreFile {
         count: usize,
     ) -> Result<Vec<[u8; SLOT_BYTES]>, KeyError> {
         let mut bytes = vec![0; count.saturating_mul(SLOT_BYTES)];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            let at = place_of(first).saturating_add(filled as u64);
-            match self.file.read_at(rest, at) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => return Err(failed("read", &self.path)(cause)),
-            }
-        }
-        bytes.truncate(filled);
+        let read = read_up_to(&self.file, &mut bytes, place_of(first));
+        bytes.truncate(read.map_err(failed("read", &self.path))?);
         let (slots, _) = bytes.as_chunks::<SLOT_BYTES>();
         Ok(slots.to_vec())
     }

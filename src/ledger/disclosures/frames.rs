@@ -16,6 +16,7 @@ use std::os::unix::fs::FileExt;
 
 use prost::Message;
 
+use crate::log::read_up_to;
 use crate::wire::v1::Disclosure;
 
 const HEAD_BYTES: usize = 16;
@@ -71,19 +72,14 @@ pub(super) fn read(file: &File, at: u64) -> io::Result<Option<Frame>> {
 
 /// The next whole frame that begins at a place or behind it; none up to the end of the file.
 pub(super) fn find(file: &File, from: u64) -> io::Result<Option<Frame>> {
+    if let Some(frame) = read(file, from)? {
+        return Ok(Some(frame));
+    }
     let length = file.metadata()?.len();
     let mut window = vec![0; WINDOW_BYTES + HEAD_BYTES];
     let mut begin = from;
     while begin < length {
-        let mut filled = 0;
-        while let Some(rest) = window.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, begin.saturating_add(filled as u64)) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let filled = read_up_to(file, &mut window, begin)?;
         let heads = window.get(..filled).unwrap_or_default().windows(HEAD_BYTES);
         let heads = heads.filter_map(|head| head.first_chunk::<HEAD_BYTES>());
         for (at, head) in (begin..).zip(heads.take(WINDOW_BYTES)) {
