@@ -1,6 +1,6 @@
 //! The keeper: one thread that now and then records the high-water marks of the log and of the record
 //! of disclosures, repeats in the key store whose the keys are, tries again to destroy keys that are
-//! owed, and writes a snapshot of the views. None of it holds up the writer.
+//! owed, and writes a snapshot of the views. None of it holds up the writer, but for a commit that erases.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -23,12 +23,9 @@ pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
     let mut marked = shared.log.head();
     let mut keys_at = marked;
     while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        if let Some(keyring) = shared.keyring() {
-            shared.owed.settle(keyring);
-        }
         record_disclosures(shared);
         let head = shared.log.head();
-        if head != keys_at && record_keys(shared) {
+        if (head != keys_at || shared.owed.count() > 0) && record_keys(shared) {
             keys_at = head;
         }
         if head == marked {
@@ -45,7 +42,8 @@ pub(super) fn run(shared: &Shared, stop: &Receiver<()>) {
     }
 }
 
-/// Repeats in the key store what the records so far say of keys. False where that is to be tried again.
+/// Destroys the keys that are owed, and repeats in the key store what the records so far say of keys.
+/// False where that is to be tried again.
 pub(super) fn record_keys(shared: &Shared) -> bool {
     let Some(keyring) = shared.keyring() else {
         return true;
