@@ -2,7 +2,7 @@
 //! answered. And failures put into them.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use casetrail::wire::v1::{
@@ -52,21 +52,26 @@ pub fn can_trace() -> bool {
     can
 }
 
-#[tokio::test]
-async fn a_submission_is_written_then_synced_and_only_then_answered() {
-    if !can_trace() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let trace = folder.path().join("trace");
+/// A server whose calls are traced, and the file of the trace.
+fn traced(folder: &Path) -> (Server, PathBuf) {
+    let trace = folder.join("trace");
     // With -D the server is this process's child and strace is not, so that the guard holds the
     // server itself.
     let wrapper = [
         "strace", "-D", "-f", "-yy", "-s", "1000000", "-e", CALLS, "-o",
     ];
     let wrapper = [&wrapper[..], &[trace.to_str().unwrap()]].concat();
-    let server = Server::try_start(serve(&wrapper, &folder.path().join("data"), "127.0.0.1:0"));
-    let server = server.unwrap();
+    let server = Server::try_start(serve(&wrapper, &folder.join("data"), "127.0.0.1:0"));
+    (server.unwrap(), trace)
+}
+
+#[tokio::test]
+async fn a_submission_is_written_then_synced_and_only_then_answered() {
+    if !can_trace() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (server, trace) = traced(folder.path());
     let client = server.connect().await;
 
     let requests: Vec<_> = (0..10)
@@ -97,13 +102,7 @@ async fn a_disclosure_is_written_then_synced_and_only_then_is_the_value_sent() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let trace = folder.path().join("trace");
-    let wrapper = [
-        "strace", "-D", "-f", "-yy", "-s", "1000000", "-e", CALLS, "-o",
-    ];
-    let wrapper = [&wrapper[..], &[trace.to_str().unwrap()]].concat();
-    let server = Server::try_start(serve(&wrapper, &folder.path().join("data"), "127.0.0.1:0"));
-    let server = server.unwrap();
+    let (server, trace) = traced(folder.path());
     let client = server.connect().await;
     let mut readings = Vec::new();
     for number in 0..5 {
