@@ -10,6 +10,7 @@ use super::inject::{Injection, can_inject};
 use super::load::open_cases;
 use super::verify::verify;
 use crate::support::server::Server;
+use crate::support::until;
 
 /// What fails, and how, where a file is written aside, synced and put in the place of the old one.
 const FAILURES: [(&str, &str); 4] = [
@@ -29,20 +30,20 @@ async fn a_mark_that_can_not_be_written_leaves_the_old_one_and_writing_goes_on()
     let client = server.connect().await;
     let mark = folder.path().join("mark");
     let mut submitted = open_cases(&client, 3).await;
-    wait_until(|| read(&mark).starts_with("records 3 ")).await;
+    until(async || read(&mark).starts_with("records 3 ")).await;
     let old = read(&mark);
     let aside = folder.path().join("mark.new");
     for (calls, failure) in FAILURES {
         let injection = Injection::begin(&server, calls, &aside, failure);
         let told = warnings(&server);
         submitted.extend(open_cases(&client, 2).await);
-        wait_until(|| warnings(&server) > told).await;
+        until(async || warnings(&server) > told).await;
         assert!(injection.end() > 0);
         assert_eq!(read(&mark), old, "{calls}");
     }
     submitted.extend(open_cases(&client, 2).await);
     let head = submitted.len();
-    wait_until(|| read(&mark).starts_with(&format!("records {head} "))).await;
+    until(async || read(&mark).starts_with(&format!("records {head} "))).await;
     assert_eq!(client.status().await.writing_ended, "");
     verify(&client, &submitted).await;
     server.kill();
@@ -58,13 +59,6 @@ fn warnings(server: &Server) -> usize {
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
-}
-
-/// Waits for what the keeper does every few seconds.
-async fn wait_until(mut is_so: impl FnMut() -> bool) {
-    while !is_so() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test]

@@ -10,9 +10,10 @@ use super::erasing::erase;
 use super::names::found;
 use super::office::{Office, name, subject, text, with_values};
 use super::rotating::rotate;
+use super::support::until;
 
 /// The bytes of a slot, and where it begins in the file.
-pub(super) fn slot_of(office: &Office, subject: &str) -> (u64, Vec<u8>) {
+fn slot_of(office: &Office, subject: &str) -> (u64, Vec<u8>) {
     let subject = uuid::Uuid::try_parse(subject).unwrap();
     let store = store(office);
     let mut slots = (0_u64..).zip(store[4096..].chunks_exact(128));
@@ -41,9 +42,7 @@ fn flip(office: &Office, at: u64) {
 
 /// Waits until the server has logged something, which comes by another way than its answers.
 async fn logged(office: &Office, what: &str) {
-    while !office.log().contains(what) {
-        tokio::task::yield_now().await;
-    }
+    until(async || office.log().contains(what)).await;
 }
 
 const DAMAGED: &str = "the key store is damaged";

@@ -16,6 +16,20 @@ use super::rotating::rotate;
 use super::support::server::{casetrail, copy};
 use super::support::{fresh_uuid, valid_event};
 
+/// An office where nobody waits for an erasure, and a case with values of two subjects: "dark" of the
+/// first, and "light" of the second.
+pub(super) async fn of_two() -> (Office, String, [String; 2]) {
+    let office = Office::open_with(&["--erasure-holding", "0"]).await;
+    let subjects = [subject(), subject()];
+    let case_id = office
+        .case_with(vec![
+            text(&subjects[0], Class::Identity, "dark"),
+            text(&subjects[1], Class::Identity, "light"),
+        ])
+        .await;
+    (office, case_id, subjects)
+}
+
 pub(super) fn requested(case_id: &str, subject: &str) -> (String, SubmitEventsRequest) {
     let mut event = valid_event(E::ErasureRequested);
     if let Some(Payload::ErasureRequested(payload)) = &mut event.payload {
@@ -282,14 +296,7 @@ async fn an_erased_subject_is_dark_in_every_case_and_everybody_else_is_not() {
 
 #[tokio::test]
 async fn no_older_backup_brings_back_what_was_erased() {
-    let mut office = Office::open_with(&["--erasure-holding", "0"]).await;
-    let (gone, stays) = (subject(), subject());
-    let case_id = office
-        .case_with(vec![
-            text(&gone, Class::Identity, "dark"),
-            text(&stays, Class::Identity, "light"),
-        ])
-        .await;
+    let (mut office, case_id, [gone, stays]) = of_two().await;
     let backup = office.folder.path().join("older.ctb");
     back_up(&office, &backup).await;
     erase(&office, &case_id, &gone).await;
@@ -392,11 +399,12 @@ async fn nothing_about_an_erased_subject_is_recorded_behind_the_erasure() {
         };
         let submitters = (0..UNDER_WAY).map(|_| submit_until_erased());
         let execution = executed(&case_id, &gone, &event);
-        let (_, executed) = tokio::join!(
-            futures_util::future::join_all(submitters),
-            office.submit_as("supervisor-2", execution),
-        );
-        let executed = executed.unwrap().results[0].positions[0];
+        // They would go on for ever where it is refused.
+        let execute = async || {
+            let told = office.submit_as("supervisor-2", execution).await;
+            told.unwrap().results[0].positions[0]
+        };
+        let (_, executed) = tokio::join!(futures_util::future::join_all(submitters), execute());
         let records = office.records().await;
         let behind = records.iter().skip(usize::try_from(executed).unwrap());
         let sealed = behind.flat_map(|record| &record.sealed);
@@ -443,14 +451,7 @@ async fn what_was_recorded_before_an_erasure_is_known_when_it_is_sent_again() {
 #[tokio::test]
 async fn the_key_is_nowhere_once_the_erasure_is_answered_whatever_comes_then() {
     for is_killed in [false, true] {
-        let mut office = Office::open_with(&["--erasure-holding", "0"]).await;
-        let (gone, stays) = (subject(), subject());
-        let case_id = office
-            .case_with(vec![
-                text(&gone, Class::Identity, "dark"),
-                text(&stays, Class::Identity, "light"),
-            ])
-            .await;
+        let (mut office, case_id, [gone, _]) = of_two().await;
         assert_eq!(office.texts(&case_id).await, ["dark", "light"]);
         let backup = office.folder.path().join("older.ctb");
         back_up(&office, &backup).await;

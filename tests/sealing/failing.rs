@@ -4,9 +4,10 @@ use casetrail::wire::v1::{PersonalClass as Class, SubmitEventsRequest};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::erasing::{executed, files_with, key_of, requested};
+use super::erasing::{executed, files_with, key_of, of_two, requested};
 use super::inject::{Injection, can_inject};
 use super::office::{Office, asking, subject, text};
+use super::support::until;
 
 /// The execution of an erasure that can't destroy the key: it says so, however often it is sent.
 async fn assert_not_destroyed(office: &Office, execution: &SubmitEventsRequest) {
@@ -33,14 +34,7 @@ async fn an_erasure_is_told_as_done_only_once_its_key_is_destroyed() {
         ("pwrite64", Done::Restart),
         ("fdatasync", Done::SendingAgain),
     ] {
-        let mut office = Office::open_with(&["--erasure-holding", "0"]).await;
-        let (gone, stays) = (subject(), subject());
-        let case_id = office
-            .case_with(vec![
-                text(&gone, Class::Identity, "dark"),
-                text(&stays, Class::Identity, "light"),
-            ])
-            .await;
+        let (mut office, case_id, [gone, stays]) = of_two().await;
         let key = key_of(&office, &gone).await;
         let (event, request) = requested(&case_id, &gone);
         office.submit(request).await.unwrap();
@@ -64,7 +58,7 @@ async fn an_erasure_is_told_as_done_only_once_its_key_is_destroyed() {
             Done::SendingAgain => assert!(injection.end() >= 3),
             Done::Itself => {
                 assert!(injection.end() >= 3);
-                while office.client.status().await.keys_to_destroy > 0 {}
+                until(async || office.client.status().await.keys_to_destroy == 0).await;
                 assert!(office.log().contains("are destroyed"));
             }
             Done::Restart => {

@@ -1,7 +1,6 @@
 //! Calls over HTTP/2 piece by piece, as no generated client would make them.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
@@ -13,8 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// What takes longer than this has failed. Nothing that is asserted hangs on how long anything takes.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub use super::PATIENCE;
 
 /// A connection whose task answers what the protocol asks for, until it falls silent.
 pub struct Connection {

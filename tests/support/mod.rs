@@ -8,10 +8,25 @@ pub mod planted;
 pub mod server;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use casetrail::wire::{day::Day, descriptor_pool, v1, v1::EventType as Type, v1::event::Payload};
 use prost_reflect::DynamicMessage;
 use uuid::Uuid;
+
+/// What takes longer than this has failed. Nothing that is asserted hangs on how long anything takes.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until something holds that no answer tells of.
+pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let waited = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, waited).await;
+    waited.expect("it comes to hold");
+}
 
 /// The day on which the samples arrive.
 pub fn today() -> Day {

@@ -17,9 +17,7 @@ use casetrail::wire::v1::{
 };
 use tonic::transport::Channel;
 
-/// A test that waits longer than this for a process has failed. Nothing that is asserted hangs on
-/// how long anything takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+use super::PATIENCE;
 
 /// The executable under test: this build's, unless `CASETRAIL_TEST_BINARY` names another.
 pub fn binary() -> PathBuf {
