@@ -146,14 +146,16 @@ impl Keyring {
     /// Destroys the keys of subjects, durably: in memory at once, then in the store. Blocks.
     ///
     /// # Errors
-    /// The store can't be written. The keys are out of use all the same, and are destroyed by the next
-    /// [`Keyring::record`] that can, or by a restart, since the log says so.
+    /// The store can't be written. The keys are out of use all the same, and are still to be destroyed:
+    /// by another call, before a mark behind the erasure is given to [`Keyring::record`], or by a restart,
+    /// since the log says so.
     pub fn erase(&self, subjects: &[Uuid]) -> Result<(), KeyError> {
         self.shared.erase(subjects)
     }
 
     /// Repeats in the store whose the keys are, and then that it does so for every record before the
-    /// mark: of those [`Keyring::recorded`] and [`Keyring::erase`] were told already. Blocks.
+    /// mark: of those [`Keyring::recorded`] was told already, and the keys that they erase are destroyed
+    /// ([`Keyring::erase`]). Blocks.
     ///
     /// # Errors
     /// The store can't be written.

@@ -2,7 +2,8 @@
 //!
 //! Of each subject it is known which slot of the store holds the key; the keys themselves are unwrapped
 //! when they are used, and only the last ones used are kept in memory. A write that fails is tried again,
-//! since it goes to a place that is known; only a sync that fails ends the writing, until a restart.
+//! since it goes to a place that is known; only a sync that fails ends the writing, but for the destruction
+//! of keys, until a restart.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -61,11 +62,10 @@ struct State {
     reusable: Vec<u32>,
     /// Number of slots in the file.
     slots: u32,
-    /// Subjects whose slots don't tell yet what is known of them: whose the key is, or that it was
-    /// destroyed.
+    /// Subjects whose slots don't tell yet whose the key is.
     unwritten: Vec<Uuid>,
-    /// Why nothing more is written: a sync failed, and what of the file is on the disk is not known
-    /// before it is read again.
+    /// Why nothing more is written, but for the destruction of keys: a sync failed, and what of the file
+    /// is on the disk is not known before a start writes again what the log says.
     broken: Option<String>,
     /// Why no keys could be made when that was last tried.
     failing: Option<String>,
@@ -276,8 +276,6 @@ impl Shared {
         let erased = written.and_then(|()| self.sync());
         if let Err(error) = &erased {
             tracing::error!(%error, "keys of erased subjects are out of use, but not destroyed yet");
-            // The mark doesn't come to lie behind the erasure before that is done.
-            self.lock().unwritten.extend_from_slice(subjects);
         }
         erased
     }
@@ -311,7 +309,9 @@ impl Shared {
         recorded
     }
 
-    /// Writes into successive slots what is known of their subjects.
+    /// Writes into successive slots whose they are. Also where the subject was erased meanwhile and the
+    /// key is still there: a restart that reads of the erasure behind the mark finds the key by its
+    /// subject.
     fn tell(&self, run: &[(Entry, Uuid)]) -> Result<(), KeyError> {
         let Some((Entry { slot: first, .. }, _)) = run.first() else {
             return Ok(());
@@ -321,20 +321,18 @@ impl Shared {
         for (index, (entry, subject)) in run.iter().enumerate() {
             // One behind the end of the file has not been written yet.
             let stored = stored.get(index).copied().unwrap_or([0; SLOT_BYTES]);
-            let slot = match entry.erased {
-                true => Some(Slot::erased(entry.key_id, *subject)),
-                false => self
-                    .file
-                    .slot_in(&stored, entry.key_id)
-                    .filter(|slot| slot.state == SlotState::Spare)
-                    .map(|slot| slot.bound_to(*subject)),
-            };
+            let slot = self
+                .file
+                .slot_in(&stored, entry.key_id)
+                .filter(|slot| slot.state == SlotState::Spare)
+                .map(|slot| slot.bound_to(*subject));
             written.extend(slot.map_or(stored, |slot| slot.encode()));
         }
         self.file.write_many(*first, &written)
     }
 
-    /// Makes what was written durable. Where that fails, nothing is written any more.
+    /// Makes what was written durable. Where that fails, nothing is written any more, but for the
+    /// destruction of keys.
     pub(super) fn sync(&self) -> Result<(), KeyError> {
         let synced = self.file.sync();
         if let Err(error) = &synced {
