@@ -40,6 +40,7 @@ fn make(shared: &Shared, slots: &[u32]) -> Result<Vec<Spare>, KeyError> {
     let mut random = random.iter();
     let mut spares = Vec::with_capacity(slots.len());
     let mut written = Vec::with_capacity(slots.len() * SLOT_BYTES);
+    let _writing = shared.writing();
     for run in slots.chunk_by(|slot, next| slot.checked_add(1) == Some(*next)) {
         for (slot, random) in run.iter().zip(&mut random) {
             let (key, rest) = random.split_at(KEY_BYTES);

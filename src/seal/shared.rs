@@ -37,7 +37,8 @@ pub(super) struct Shared {
     wanted: Condvar,
     /// Told when there are spare keys again, or will be none for now.
     pub(super) filled: Notify,
-    /// Held while slots that are somebody's are written. Taken before `state`.
+    /// Held from a write to the end of its sync, since the system tells of a failed sync once, to whoever
+    /// syncs first: that must be who wrote. Taken before `state`.
     writing: Mutex<()>,
 }
 
@@ -241,8 +242,14 @@ impl Shared {
         Ok(key)
     }
 
+    /// To be held from a write of slots to the end of their sync.
+    pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
+        // Nothing panics while it is held.
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn erase(&self, subjects: &[Uuid]) -> Result<(), KeyError> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.writing();
         let mut slots = Vec::with_capacity(subjects.len());
         let mut state = self.lock();
         for subject in subjects {
@@ -281,7 +288,7 @@ impl Shared {
     }
 
     pub(super) fn record(&self, mark: Mark) -> Result<(), KeyError> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.writing();
         let mut state = self.lock();
         if state.broken.is_some() {
             // What the log says is taken in at the next start, from the last mark on.
