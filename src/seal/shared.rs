@@ -345,6 +345,8 @@ impl Shared {
         if let Err(error) = &synced {
             tracing::error!(%error, "the key store can't be synced; a restart takes up from the log");
             self.lock().broken.get_or_insert(error.to_string());
+            // No more keys come.
+            self.filled.notify_waiters();
         }
         synced
     }
