@@ -212,7 +212,11 @@ impl Shared {
     }
 
     /// The key of a subject who has one.
-    fn known_key(&self, subject: Uuid, entry: Entry) -> Result<Arc<SubjectKey>, Unopened> {
+    pub(super) fn known_key(
+        &self,
+        subject: Uuid,
+        entry: Entry,
+    ) -> Result<Arc<SubjectKey>, Unopened> {
         if entry.erased {
             return Err(Unopened::Erased);
         }
@@ -224,6 +228,10 @@ impl Shared {
             Unopened::Unavailable { cause }
         })?;
         let Some(bytes) = bytes else {
+            // An erasure that is under way has destroyed it meanwhile.
+            if self.is_erased(subject) {
+                return Err(Unopened::Erased);
+            }
             let slot = entry.slot;
             tracing::warn!(slot, "a key in the key store is damaged, and opens nothing");
             return Err(Unopened::KeyNotHere);

@@ -269,6 +269,46 @@ async fn what_the_log_says_behind_the_mark_is_written_again_whatever_the_file_se
     assert_eq!(slot_of(gone).unwrap()[32..], [0; 96]);
 }
 
+/// As where the erasure could not be written, and the server ended before it was tried again.
+#[tokio::test]
+async fn a_key_that_is_still_to_be_destroyed_is_found_by_a_start_that_reads_of_the_erasure_alone() {
+    let folder = Folder(TempDir::new().unwrap());
+    let keyring = Keyring::start(folder.open()).unwrap();
+    let gone = Uuid::from_u128(1);
+    let new_keys = keyring.seal(&mut submission_about(gone)).await.unwrap();
+    keyring.recorded([&new_keys]);
+    let path = folder.0.path().join("subjects");
+    let before = std::fs::read(&path).unwrap();
+    keyring.erase(&[gone]).unwrap();
+    let after = std::fs::read(&path).unwrap();
+    let mut slots = before[4096..].chunks(128).zip(after[4096..].chunks(128));
+    let key = slots.find(|(before, after)| before != after).unwrap().0;
+    std::fs::write(&path, &before).unwrap();
+    keyring.record(Mark::default()).unwrap();
+    drop(keyring);
+    let mut store = folder.open();
+    store.note_erased(gone).unwrap();
+    let left = std::fs::read(&path).unwrap();
+    assert!(memchr::memmem::find(&left, &key[32..104]).is_none());
+}
+
+#[tokio::test]
+async fn a_key_that_is_erased_while_it_is_looked_up_is_not_told_as_damaged() {
+    let folder = Folder(TempDir::new().unwrap());
+    let keyring = Keyring::start(folder.open()).unwrap();
+    let gone = Uuid::from_u128(1);
+    let new_keys = keyring.seal(&mut submission_about(gone)).await.unwrap();
+    keyring.recorded([&new_keys]);
+    keyring.record(Mark::default()).unwrap();
+    drop(keyring);
+    let store = folder.open();
+    let looked_up = store.index[&gone];
+    let shared = super::shared::Shared::new(store);
+    shared.erase(&[gone]).unwrap();
+    let told = shared.known_key(gone, looked_up);
+    assert!(matches!(told, Err(Unopened::Erased)));
+}
+
 #[tokio::test]
 async fn a_key_that_was_in_use_is_of_no_use_once_it_is_erased() {
     let folder = Folder(TempDir::new().unwrap());
