@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -30,7 +30,7 @@ use ring::signature as ring_signature;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::identity::{Basis, Identity, Refused};
+use super::identity::{Basis, Identity, Refused, Who};
 use super::table;
 use crate::wire::moment::Moment;
 use crate::wire::validate;
@@ -226,11 +226,13 @@ impl Issuer {
             .all(|text| validate::reference("claim", text).is_ok());
         match role {
             Some(role) if are_references && account != ACCOUNT_PREFIX => {
-                let basis = Basis::Until(expires);
-                Ok((
-                    Identity::new(account.into(), organisation.into(), role, basis),
-                    not_before,
-                ))
+                let who = Who {
+                    account: account.into(),
+                    organisation: organisation.into(),
+                    role: Some(role),
+                };
+                let identity = Identity::new(Arc::new(who), Basis::Until(expires));
+                Ok((identity, not_before))
             }
             _ => Err(Refused::JwtClaims),
         }
