@@ -52,9 +52,10 @@ impl Term {
         self.0.as_mut().is_some_and(Bounded::is_over)
     }
 
-    /// Waits until it is over: a revocation is learned of at once, a time within seconds.
-    pub async fn over(&mut self) {
-        let Some(bounded) = &mut self.0 else {
+    /// Waits until it is over: a revocation is learned of at once, a time within seconds. Who waits for
+    /// something else again and again keeps one of these, and polls it.
+    pub async fn over(self) {
+        let Some(mut bounded) = self.0 else {
             return std::future::pending().await;
         };
         let mut changes = bounded.access.changes();

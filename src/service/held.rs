@@ -102,8 +102,8 @@ impl<T: Unpin> HttpBody for Held<T> {
         }
         held.looks = true;
         let over = held.over.get_or_insert_with(|| {
-            let mut term = held.term.clone();
-            async move { term.over().await }.boxed()
+            let term = held.term.clone();
+            term.over().boxed()
         });
         if over.as_mut().poll(context).is_ready() {
             return held.end();
