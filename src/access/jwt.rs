@@ -329,12 +329,11 @@ fn is_to_verify(jwk: &Jwk) -> bool {
 /// not one that is made for something else.
 fn is_taken_type(typ: Option<&str>) -> bool {
     typ.is_none_or(|typ| {
-        let of_application = typ.get(.."application/".len());
-        let short = match of_application {
-            Some(prefix) if prefix.eq_ignore_ascii_case("application/") => typ.get(prefix.len()..),
-            _ => Some(typ),
+        let short = match typ.split_once('/') {
+            Some((of, short)) if of.eq_ignore_ascii_case("application") => short,
+            _ => typ,
         };
-        let is = |name: &str| short.is_some_and(|short| short.eq_ignore_ascii_case(name));
+        let is = |name: &str| short.eq_ignore_ascii_case(name);
         is("JWT") || is("at+jwt")
     })
 }
