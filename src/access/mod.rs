@@ -35,8 +35,8 @@ pub use accounts::Accounts;
 pub use certificate::Certificate;
 pub use identity::{Identity, Presented, Refused};
 pub use jwt::{Issuer, IssuerError};
-pub(crate) use limits::network;
-pub use limits::{AccountStream, CallLimits};
+pub use limits::{CallLimits, Share};
+pub(crate) use limits::{Shares, network};
 pub use pseudonym::{PseudonymKey, Pseudonyms};
 pub use term::{AccountsAt, Term};
 pub use token::NoRandomness;
@@ -195,7 +195,7 @@ impl Access {
     ///
     /// # Errors
     /// The number of streams that the account may have open, and has.
-    pub fn open_stream(&self, identity: &Identity) -> Result<AccountStream, u32> {
+    pub fn open_stream(&self, identity: &Identity) -> Result<Share<Arc<str>>, u32> {
         self.limits.open_stream(identity.shared_account())
     }
 
