@@ -86,6 +86,12 @@ async fn an_idle_connection_is_closed_and_clients_open_another_one_by_themselves
     let mut monitor = watching.monitor();
     let opened = monitor.watch_status(WatchStatusRequest::default()).await;
     let mut answers = opened.unwrap().into_inner();
+    let kept = Connection::over(world.stream().await).await;
+    let mut kept = kept.by_token(&jwt);
+    let mut open = kept.call(WATCH_STATUS).await;
+    assert!(open.send(framed(&WatchStatusRequest::default())).await);
+    open.complete();
+    open.begins().await;
     // Together they are kept for longer than any one is.
     for _ in 0..3 {
         let idle = Connection::over(world.stream().await).await;
@@ -97,19 +103,13 @@ async fn an_idle_connection_is_closed_and_clients_open_another_one_by_themselves
         idle.ends().await;
     }
     caller.is_known().await.unwrap();
-    let kept = Connection::over(world.stream().await).await;
-    let mut kept = kept.by_token(&jwt);
-    let mut call = kept.call(WATCH_STATUS).await;
-    assert!(call.send(framed(&WatchStatusRequest::default())).await);
-    call.complete();
-    call.begins().await;
     // A connection with an open stream is not idle.
     for _ in 0..2 {
         assert!(answers.message().await.unwrap().is_some());
     }
     // It has all its time once the stream has ended.
     let ended_at = Instant::now();
-    drop(call);
+    drop(open);
     kept.ends().await;
     assert!(ended_at.elapsed() >= IDLE_MAX);
     world.end().await;
