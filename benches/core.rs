@@ -330,10 +330,11 @@ fn authorise(criterion: &mut Criterion) {
                 authorization: Some(Some(black_box(authorization.as_bytes()))),
                 certificate: None,
             };
-            let identity = access.identify(&presented).unwrap();
+            let now = access.now();
+            let identity = access.identify(&presented, now).unwrap();
             let row = table::row(black_box("/casetrail.v1.CaseService/SubmitEvents")).unwrap();
             assert!(row.allows(identity.role().unwrap()));
-            access.admit(&identity).unwrap();
+            access.admit(&identity, now).unwrap();
             let authority = identity.authority();
             assert!(authority.may_record(&event) && authority.sight.includes(&case));
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::identity::{Basis, Identity};
+use super::identity::{Basis, Identity, Who};
 use super::jwt::ACCOUNT_PREFIX;
 use super::token::from_hexadecimal;
 use crate::domain::{Grant, UserAccount};
@@ -29,9 +29,8 @@ struct Held {
     account: usize,
     grant: usize,
     sha256: [u8; 32],
-    /// Those of the account, which all who call by the grant share.
-    name: Arc<str>,
-    organisation: Arc<str>,
+    /// Whose it is.
+    who: Arc<Who>,
 }
 
 impl Accounts {
@@ -40,16 +39,18 @@ impl Accounts {
         let accounts: Vec<_> = cases.iter().filter_map(|it| it.user_account()).collect();
         let mut grants: HashMap<_, Vec<_>> = HashMap::new();
         for (account, each) in accounts.iter().enumerate() {
-            let name: Arc<str> = each.name.as_str().into();
-            let organisation: Arc<str> = each.organisation.as_str().into();
+            let who = Arc::new(Who {
+                account: each.name.as_str().into(),
+                organisation: each.organisation.as_str().into(),
+                role: Some(each.role),
+            });
             for (grant, it) in each.grants.iter().enumerate() {
                 if let Some(sha256) = from_hexadecimal(&it.sha256) {
                     let held = Held {
                         account,
                         grant,
                         sha256,
-                        name: Arc::clone(&name),
-                        organisation: Arc::clone(&organisation),
+                        who: Arc::clone(&who),
                     };
                     grants.entry(half(&sha256)).or_default().push(held);
                 }
@@ -125,13 +126,7 @@ impl Accounts {
             let account = self.accounts.get(held.account)?;
             let grant = account.grants.get(held.grant)?;
             if is_equal && grant.kind == kind && account.is_granted(grant, today) {
-                let (name, organisation) = (&held.name, &held.organisation);
-                found = Some(Identity::new(
-                    Arc::clone(name),
-                    Arc::clone(organisation),
-                    account.role,
-                    basis.clone(),
-                ));
+                found = Some(Identity::new(Arc::clone(&held.who), basis.clone()));
             }
         }
         found

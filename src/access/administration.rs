@@ -455,6 +455,9 @@ async fn refuse_own(
     by: Administrator<'_>,
     positions: Vec<u64>,
 ) -> Result<(), AdministrationError> {
+    if positions.is_empty() {
+        return Ok(());
+    }
     let log = Arc::clone(ledger.log());
     let read = tokio::task::spawn_blocking(move || {
         let positions = positions.into_iter();

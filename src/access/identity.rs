@@ -13,11 +13,18 @@ use super::table;
 /// Who is calling. Every service finds it in the extensions of a request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
-    account: Arc<str>,
-    organisation: Arc<str>,
-    role: Option<Role>,
+    who: Arc<Who>,
     basis: Basis,
     two_persons: TwoPersons,
+}
+
+/// As whom somebody calls: all who call by one grant share it.
+#[derive(PartialEq, Eq)]
+pub(super) struct Who {
+    pub(super) account: Arc<str>,
+    pub(super) organisation: Box<str>,
+    /// None on a server without accounts.
+    pub(super) role: Option<Role>,
 }
 
 /// What an identity rests on.
@@ -36,20 +43,21 @@ pub(super) enum Basis {
 impl Identity {
     /// Whoever reaches a server without accounts, by the name that they give themselves.
     pub fn without_account(account: &str, organisation: &str) -> Self {
-        Self {
+        let who = Who {
             account: account.into(),
             organisation: organisation.into(),
             role: None,
+        };
+        Self {
+            who: Arc::new(who),
             basis: Basis::Nothing,
             two_persons: TwoPersons::NOWHERE,
         }
     }
 
-    pub(super) fn new(account: Arc<str>, organisation: Arc<str>, role: Role, basis: Basis) -> Self {
+    pub(super) fn new(who: Arc<Who>, basis: Basis) -> Self {
         Self {
-            account,
-            organisation,
-            role: Some(role),
+            who,
             basis,
             two_persons: TwoPersons::EVERYWHERE,
         }
@@ -65,44 +73,44 @@ impl Identity {
 
     /// Name of the account: the actor of what it records.
     pub fn account(&self) -> &str {
-        &self.account
+        &self.who.account
     }
 
     pub(super) fn shared_account(&self) -> &Arc<str> {
-        &self.account
+        &self.who.account
     }
 
     /// The organisation for which it acts.
     pub fn organisation(&self) -> &str {
-        &self.organisation
+        &self.who.organisation
     }
 
     /// The role; none on a server without accounts, where callers are not told apart.
     pub fn role(&self) -> Option<Role> {
-        self.role
+        self.who.role
     }
 
     /// What it may see and record.
     pub fn authority(&self) -> Authority {
-        match self.role {
-            Some(role) => table::authority(role, &self.organisation, self.two_persons),
+        match self.who.role {
+            Some(role) => table::authority(role, &self.who.organisation, self.two_persons),
             None => Authority::over_all_cases(),
         }
     }
 
     /// The classes of personal data that it may read, in the cases that it sees.
     pub fn classes(&self) -> &'static [PersonalClass] {
-        self.role.map_or(table::CLASSES, table::classes)
+        self.who.role.map_or(table::CLASSES, table::classes)
     }
 
     /// The classes of personal data that it may read to audit, while an admin lets it.
     pub fn classes_unsealed(&self) -> &'static [PersonalClass] {
-        self.role.map_or(&[], table::classes_unsealed)
+        self.who.role.map_or(&[], table::classes_unsealed)
     }
 
     /// Whether it is told cases by pseudonyms, and counts as they are published.
     pub fn is_masked(&self) -> bool {
-        self.role.is_some_and(table::is_masked)
+        self.who.role.is_some_and(table::is_masked)
     }
 
     /// Whether what it rests on holds at a moment as far as time goes, without looking closer.
@@ -123,9 +131,9 @@ impl fmt::Debug for Identity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Identity")
-            .field("account", &self.account)
-            .field("organisation", &self.organisation)
-            .field("role", &self.role)
+            .field("account", &self.who.account)
+            .field("organisation", &self.who.organisation)
+            .field("role", &self.who.role)
             .finish_non_exhaustive()
     }
 }

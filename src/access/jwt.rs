@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -30,7 +30,7 @@ use ring::signature as ring_signature;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::identity::{Basis, Identity, Refused};
+use super::identity::{Basis, Identity, Refused, Who};
 use super::table;
 use crate::wire::moment::Moment;
 use crate::wire::validate;
@@ -226,11 +226,13 @@ impl Issuer {
             .all(|text| validate::reference("claim", text).is_ok());
         match role {
             Some(role) if are_references && account != ACCOUNT_PREFIX => {
-                let basis = Basis::Until(expires);
-                Ok((
-                    Identity::new(account.into(), organisation.into(), role, basis),
-                    not_before,
-                ))
+                let who = Who {
+                    account: account.into(),
+                    organisation: organisation.into(),
+                    role: Some(role),
+                };
+                let identity = Identity::new(Arc::new(who), Basis::Until(expires));
+                Ok((identity, not_before))
             }
             _ => Err(Refused::JwtClaims),
         }
@@ -327,12 +329,11 @@ fn is_to_verify(jwk: &Jwk) -> bool {
 /// not one that is made for something else.
 fn is_taken_type(typ: Option<&str>) -> bool {
     typ.is_none_or(|typ| {
-        let of_application = typ.get(.."application/".len());
-        let short = match of_application {
-            Some(prefix) if prefix.eq_ignore_ascii_case("application/") => typ.get(prefix.len()..),
-            _ => Some(typ),
+        let short = match typ.split_once('/') {
+            Some((of, short)) if of.eq_ignore_ascii_case("application") => short,
+            _ => typ,
         };
-        let is = |name: &str| short.is_some_and(|short| short.eq_ignore_ascii_case(name));
+        let is = |name: &str| short.eq_ignore_ascii_case(name);
         is("JWT") || is("at+jwt")
     })
 }

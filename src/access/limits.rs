@@ -46,22 +46,49 @@ pub(super) struct Limits {
     calls: CallLimits,
     accounts: Mutex<HashMap<Box<str>, Bucket>>,
     addresses: Mutex<HashMap<IpAddr, Failures>>,
-    streams: Arc<Mutex<HashMap<Arc<str>, u32>>>,
+    streams: Shares<Arc<str>>,
 }
 
-/// An open stream of an account, until this is dropped.
-pub struct AccountStream {
-    account: Arc<str>,
-    streams: Arc<Mutex<HashMap<Arc<str>, u32>>>,
+/// How many of something that is there for all each has now.
+pub(crate) struct Shares<K>(Counts<K>);
+
+type Counts<K> = Arc<Mutex<HashMap<K, usize>>>;
+
+/// One of those that somebody has, until this is dropped.
+pub struct Share<K: Eq + Hash> {
+    whose: K,
+    counts: Counts<K>,
 }
 
-impl Drop for AccountStream {
+impl<K> Default for Shares<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K: Clone + Eq + Hash> Shares<K> {
+    /// One more for somebody; none where they have so many.
+    pub(crate) fn take(&self, whose: &K, max: usize) -> Option<Share<K>> {
+        let mut counts = lock(&self.0);
+        let count = counts.get(whose).copied().unwrap_or_default();
+        if count >= max {
+            return None;
+        }
+        counts.insert(whose.clone(), count.saturating_add(1));
+        Some(Share {
+            whose: whose.clone(),
+            counts: Arc::clone(&self.0),
+        })
+    }
+}
+
+impl<K: Eq + Hash> Drop for Share<K> {
     fn drop(&mut self) {
-        let mut streams = lock(&self.streams);
-        if let Some(count) = streams.get_mut(&self.account) {
+        let mut counts = lock(&self.counts);
+        if let Some(count) = counts.get_mut(&self.whose) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                streams.remove(&self.account);
+                counts.remove(&self.whose);
             }
         }
     }
@@ -87,7 +114,7 @@ impl Limits {
             calls,
             accounts: Mutex::default(),
             addresses: Mutex::default(),
-            streams: Arc::default(),
+            streams: Shares::default(),
         }
     }
 
@@ -95,17 +122,12 @@ impl Limits {
     ///
     /// # Errors
     /// The number of streams that it may have open, and has.
-    pub(super) fn open_stream(&self, account: &Arc<str>) -> Result<AccountStream, u32> {
-        let mut streams = lock(&self.streams);
-        let count = streams.entry(Arc::clone(account)).or_default();
-        if *count >= self.calls.streams_max {
-            return Err(self.calls.streams_max);
-        }
-        *count += 1;
-        Ok(AccountStream {
-            account: Arc::clone(account),
-            streams: Arc::clone(&self.streams),
-        })
+    pub(super) fn open_stream(&self, account: &Arc<str>) -> Result<Share<Arc<str>>, u32> {
+        let max = self.calls.streams_max;
+        let share = self
+            .streams
+            .take(account, usize::try_from(max).unwrap_or(usize::MAX));
+        share.ok_or(max)
     }
 
     /// Takes a call in; after how many milliseconds to try again where there is no room for it.
@@ -247,7 +269,7 @@ mod tests {
         drop(first);
         assert!(limits.open_stream(&one).is_ok());
         drop(second);
-        assert!(lock(&limits.streams).is_empty());
+        assert!(lock(&limits.streams.0).is_empty());
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub use accounts::Accounts;
 pub use certificate::Certificate;
 pub use identity::{Identity, Presented, Refused};
 pub use jwt::{Issuer, IssuerError};
-pub(crate) use limits::network;
-pub use limits::{AccountStream, CallLimits};
+pub use limits::{CallLimits, Share};
+pub(crate) use limits::{Shares, network};
 pub use pseudonym::{PseudonymKey, Pseudonyms};
 pub use term::{AccountsAt, Term};
 pub use token::NoRandomness;
@@ -57,7 +57,7 @@ const AUTHORIZATION_BYTES_MAX: usize = 8 * 1024;
 /// Whether the log holds accounts, open or closed.
 pub fn are_accounts(ledger: &Ledger) -> bool {
     let cases = ledger.views().cases().clone();
-    !Accounts::of(&cases).all().is_empty()
+    cases.iter().any(|case| case.user_account().is_some())
 }
 
 /// Who may call a server.
@@ -108,36 +108,39 @@ impl Access {
         }
     }
 
-    /// Identifies a caller.
+    /// The time by which calls are judged.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Identifies a caller at a moment.
     ///
     /// # Errors
     /// Why not, for the log of the server alone.
-    pub fn identify(&self, presented: &Presented<'_>) -> Result<Identity, Refused> {
+    pub fn identify(&self, presented: &Presented<'_>, now: Moment) -> Result<Identity, Refused> {
         match presented.authorization {
-            Some(Some(authorization)) => self.by_authorization(authorization),
+            Some(Some(authorization)) => self.by_authorization(authorization, now),
             Some(None) => Err(Refused::Malformed),
             None => match presented.certificate {
-                Some(certificate) if !certificate.is_valid(self.clock.now()) => {
-                    Err(Refused::InvalidCertificate)
-                }
+                Some(certificate) if !certificate.is_valid(now) => Err(Refused::InvalidCertificate),
                 Some(certificate) => self
-                    .by_grant(Basis::Certificate(Arc::clone(certificate)))
+                    .by_grant(Basis::Certificate(Arc::clone(certificate)), now)
                     .ok_or(Refused::UnknownCertificate),
                 None => Err(Refused::NoCredentials),
             },
         }
     }
 
-    /// Whether what an identity rests on still holds.
-    pub fn holds(&self, identity: &Identity) -> bool {
+    /// Whether what an identity rests on holds at a moment.
+    fn holds(&self, identity: &Identity, now: Moment) -> bool {
         match identity.basis() {
             Basis::Nothing => true,
-            Basis::Certificate(certificate) if !certificate.is_valid(self.clock.now()) => false,
+            Basis::Certificate(certificate) if !certificate.is_valid(now) => false,
             basis @ (Basis::Token(_) | Basis::Certificate(_)) => {
-                self.by_grant(basis.clone()).as_ref() == Some(identity)
+                self.by_grant(basis.clone(), now).as_ref() == Some(identity)
             }
             Basis::Until(expires) => {
-                self.clock.now().0 < *expires && !self.accounts().is_barred(identity.account())
+                now.0 < *expires && !self.accounts().is_barred(identity.account())
             }
         }
     }
@@ -147,12 +150,9 @@ impl Access {
         self.changes.subscribe()
     }
 
-    /// How the accounts are now. Who is identified later is so by these, or newer ones.
-    pub fn look(&self) -> AccountsAt {
-        self.accounts_at(self.clock.now())
-    }
-
-    fn accounts_at(&self, now: Moment) -> AccountsAt {
+    /// How the accounts are, at a moment that is now. Who is identified later is so by these, or newer
+    /// ones.
+    pub fn look(&self, now: Moment) -> AccountsAt {
         AccountsAt {
             changes: self.change_count.load(Ordering::Acquire),
             day: now.day(),
@@ -182,34 +182,34 @@ impl Access {
         }
     }
 
-    /// Takes a call of an account into its rate; after how many milliseconds to try again where it
+    /// Takes a call of an account at a moment into its rate; after how many milliseconds to try again where it
     /// calls too often.
     ///
     /// # Errors
     /// The milliseconds to wait.
-    pub fn admit(&self, identity: &Identity) -> Result<(), u64> {
-        self.limits.admit(identity.account(), self.clock.now())
+    pub fn admit(&self, identity: &Identity, now: Moment) -> Result<(), u64> {
+        self.limits.admit(identity.account(), now)
     }
 
     /// Takes in a stream of an account, which is open until what this returns is dropped.
     ///
     /// # Errors
     /// The number of streams that the account may have open, and has.
-    pub fn open_stream(&self, identity: &Identity) -> Result<AccountStream, u32> {
+    pub fn open_stream(&self, identity: &Identity) -> Result<Share<Arc<str>>, u32> {
         self.limits.open_stream(identity.shared_account())
     }
 
-    /// Whether calls from an address are not looked at for now, since too many failed.
-    pub fn is_locked_out(&self, address: IpAddr) -> bool {
-        self.limits.is_locked_out(address, self.clock.now())
+    /// Whether calls from an address are not looked at at a moment, since too many failed.
+    pub fn is_locked_out(&self, address: IpAddr, now: Moment) -> bool {
+        self.limits.is_locked_out(address, now)
     }
 
-    /// Counts a call from an address whose credentials were not valid.
-    pub fn note_failure(&self, address: IpAddr) {
-        self.limits.note_failure(address, self.clock.now());
+    /// Counts a call from an address whose credentials were not valid at a moment.
+    pub fn note_failure(&self, address: IpAddr, now: Moment) {
+        self.limits.note_failure(address, now);
     }
 
-    fn by_authorization(&self, authorization: &[u8]) -> Result<Identity, Refused> {
+    fn by_authorization(&self, authorization: &[u8], now: Moment) -> Result<Identity, Refused> {
         if authorization.len() > AUTHORIZATION_BYTES_MAX {
             return Err(Refused::Malformed);
         }
@@ -222,21 +222,20 @@ impl Access {
         }
         match &self.issuer {
             Some(issuer) if bearer.contains('.') => {
-                let identity = issuer.identify(bearer, self.clock.now())?;
+                let identity = issuer.identify(bearer, now)?;
                 if self.accounts().is_barred(identity.account()) {
                     return Err(Refused::Barred);
                 }
                 Ok(identity.under(self.two_persons))
             }
             _ => self
-                .by_grant(Basis::Token(Sha256::digest(bearer).into()))
+                .by_grant(Basis::Token(Sha256::digest(bearer).into()), now)
                 .ok_or(Refused::UnknownToken),
         }
     }
 
-    fn by_grant(&self, basis: Basis) -> Option<Identity> {
-        let today = self.clock.now().day();
-        let identity = self.accounts().identity(basis, today)?;
+    fn by_grant(&self, basis: Basis, now: Moment) -> Option<Identity> {
+        let identity = self.accounts().identity(basis, now.day())?;
         Some(identity.under(self.two_persons))
     }
 

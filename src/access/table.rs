@@ -183,7 +183,7 @@ pub fn authority(role: Role, organisation: &str, two_persons: TwoPersons) -> Aut
     Authority {
         sight,
         writes,
-        referred: REFERRED,
+        referred: &REFERRED,
         two_persons,
     }
 }

@@ -35,24 +35,27 @@ pub struct AccountsAt {
 }
 
 impl Term {
-    /// The term of somebody who was identified at some time.
+    /// The term of somebody who was identified at some time before.
     pub fn of(access: Option<&Arc<Access>>, identity: &Identity) -> Self {
         Self(access.map(|access| Bounded::new(access, identity, None)))
     }
 
-    /// The term of somebody who was identified after the accounts were asked how they are.
+    /// The term of somebody who was identified after it was looked how the accounts are
+    /// ([`Access::look`]).
     pub fn since(access: &Arc<Access>, identity: &Identity, looked_at: AccountsAt) -> Self {
         Self(Some(Bounded::new(access, identity, Some(looked_at))))
     }
 
-    /// Whether it is over. It costs three comparisons as long as no account changes.
+    /// Whether it is over. As long as no account changes, the day is the same and a certificate need not
+    /// be verified again, it costs a reading of the clock and a few comparisons.
     pub fn is_over(&mut self) -> bool {
         self.0.as_mut().is_some_and(Bounded::is_over)
     }
 
-    /// Waits until it is over: a revocation is learned of at once, a time within seconds.
-    pub async fn over(&mut self) {
-        let Some(bounded) = &mut self.0 else {
+    /// Waits until it is over: a revocation is learned of at once, a time within seconds. Who waits for
+    /// something else again and again keeps one of these, and polls it.
+    pub async fn over(self) {
+        let Some(mut bounded) = self.0 else {
             return std::future::pending().await;
         };
         let mut changes = bounded.access.changes();
@@ -88,13 +91,13 @@ impl Bounded {
             return true;
         }
         // Asked before it is looked, so that no change is missed.
-        let now = self.access.clock.now();
-        let accounts = Some(self.access.accounts_at(now));
+        let now = self.access.now();
+        let accounts = Some(self.access.look(now));
         if self.looked_at == accounts && self.identity.is_in_time(now) {
             return false;
         }
         self.looked_at = accounts;
-        self.is_over = !self.access.holds(&self.identity);
+        self.is_over = !self.access.holds(&self.identity, now);
         self.is_over
     }
 }

@@ -26,7 +26,7 @@ pub struct Authority {
     /// Which events they may record in those, and in new ones.
     pub writes: Writes,
     /// Which of them they may record in a case that is only referred to their organisation.
-    pub referred: Referred,
+    pub referred: &'static Referred,
     /// Which acts are not theirs alone.
     pub two_persons: TwoPersons,
 }
@@ -95,7 +95,7 @@ impl Authority {
         Self {
             sight: Sight::All,
             writes: Writes::All,
-            referred: Referred::NOTHING,
+            referred: &Referred::NOTHING,
             two_persons: TwoPersons::NOWHERE,
         }
     }
@@ -112,7 +112,7 @@ impl Authority {
                 EventType::UnsealingGranted,
                 EventType::UserAccountClosed,
             ]]),
-            referred: Referred::NOTHING,
+            referred: &Referred::NOTHING,
             two_persons: TwoPersons::NOWHERE,
         }
     }

@@ -221,6 +221,14 @@ impl Rejection {
         }
     }
 
+    /// Whether the event is one that is not the recorder's to record, or not alone.
+    pub fn is_of_authority(&self) -> bool {
+        matches!(
+            self,
+            Self::ErasureOfAnother | Self::SecondPersonNeeded | Self::TwoPersonsRequired { .. }
+        )
+    }
+
     /// The field of the event's payload that is at fault, where it is one.
     pub fn field(&self) -> Option<&'static str> {
         match self {

@@ -11,12 +11,11 @@
 //!
 //! It deliberately does not know HTTP/2, but for the length of the words with which it begins.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,11 +23,11 @@ use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tonic::transport::server::Connected;
 
 use super::refusals::{self, Refusal};
-use crate::access::{Certificate, network};
+use crate::access::{Certificate, Share, Shares, network};
 
 /// How long the server waits where the system refuses it a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -41,10 +40,11 @@ const PREFACE_BYTES: usize = 24;
 pub(super) struct Bounds {
     /// Number of connections of one address at once.
     pub(super) per_address: usize,
-    /// How long a connection may take to its first call of somebody who is identified.
+    /// How long a connection may take to its first call of somebody who is identified, from when it was
+    /// accepted.
     pub(super) admission_max: Duration,
-    /// After how long without a call and without an open stream a connection is closed, at the earliest;
-    /// after twice this at the latest.
+    /// How long after its last call began, or its last stream ended, a connection is closed at the
+    /// earliest; after twice this at the latest.
     pub(super) idle_max: Duration,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn accepted(
 ) -> impl Stream<Item = io::Result<Connection>> {
     let places = Places {
         all: Arc::new(Semaphore::new(connections_max)),
-        networks: Arc::default(),
+        networks: Shares::default(),
         per_network: bounds.map_or(connections_max, |bounds| bounds.per_address),
     };
     futures_util::stream::unfold((listener, places), move |(listener, places)| async move {
@@ -85,22 +85,22 @@ pub(super) fn accepted(
             // Without it an answer can wait 40 ms for the acknowledgement of the one before.
             let ready = stream.set_nodelay(true).map(|()| Connection {
                 stream,
-                address: peer.ip(),
-                bounds,
-                place,
+                seat: Seat {
+                    accepted_at: Instant::now(),
+                    address: peer.ip(),
+                    bounds,
+                    _place: place,
+                },
             });
             return Some((ready, (listener, places)));
         }
     })
 }
 
-/// How many connections each network has.
-type Networks = Arc<Mutex<HashMap<IpAddr, usize>>>;
-
 /// The places of connections.
 struct Places {
     all: Arc<Semaphore>,
-    networks: Networks,
+    networks: Shares<IpAddr>,
     per_network: usize,
 }
 
@@ -112,17 +112,10 @@ impl Places {
     fn take(&self, address: IpAddr) -> Result<Place, &'static str> {
         let all = Arc::clone(&self.all).try_acquire_owned();
         let all = all.map_err(|_| "no place for a connection")?;
-        let network = network(address);
-        let mut networks = lock(&self.networks);
-        let count = networks.entry(network).or_default();
-        if *count >= self.per_network {
-            return Err("too many connections of one address");
-        }
-        *count += 1;
-        drop(networks);
+        let of_network = self.networks.take(&network(address), self.per_network);
+        let of_network = of_network.ok_or("too many connections of one address")?;
         Ok(Place {
-            network,
-            networks: Arc::clone(&self.networks),
+            _of_network: of_network,
             _all: all,
         })
     }
@@ -130,46 +123,36 @@ impl Places {
 
 /// The place of a connection, until this is dropped.
 pub(super) struct Place {
-    network: IpAddr,
-    networks: Networks,
+    _of_network: Share<IpAddr>,
     _all: OwnedSemaphorePermit,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut networks = lock(&self.networks);
-        if let Some(count) = networks.get_mut(&self.network) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                networks.remove(&self.network);
-            }
-        }
-    }
-}
-
-fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A connection that was accepted, with its place among all.
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
+    pub(super) seat: Seat,
+}
+
+/// The place that a connection has, and what is asked of it.
+pub(super) struct Seat {
+    pub(super) accepted_at: Instant,
     pub(super) address: IpAddr,
-    pub(super) bounds: Option<Bounds>,
-    pub(super) place: Place,
+    bounds: Option<Bounds>,
+    _place: Place,
 }
 
 /// The calls of a connection whose caller was identified.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    begun: AtomicU64,
+    /// How many have begun, and how many streams have ended.
+    uses: AtomicU64,
     open_streams: AtomicUsize,
 }
 
 impl Calls {
-    /// Takes note of a call.
+    /// Takes note of a call that begins.
     pub(super) fn begin(&self) {
-        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.uses.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes note of a stream, which is open until what this returns is dropped.
@@ -185,7 +168,9 @@ pub(super) struct OpenStream(Arc<Calls>);
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.0.open_streams.fetch_sub(1, Ordering::Relaxed);
+        // Its end is a use as well: the peer has the time for another one from then on.
+        self.0.begin();
+        self.0.open_streams.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -203,10 +188,9 @@ pub(super) struct Peer {
 pub(super) struct Speaking<S> {
     stream: S,
     peer: Peer,
-    bounds: Option<Bounds>,
+    seat: Seat,
     /// What is waited for; none where nothing is any more.
     awaited: Option<(Awaited, Pin<Box<Sleep>>)>,
-    _place: Place,
 }
 
 /// What a connection waits for.
@@ -215,55 +199,47 @@ enum Awaited {
     Preface(usize),
     /// A call of somebody.
     Admission,
-    /// Another call than those that had begun.
-    CallAfter(u64),
-}
-
-impl Speaking<TcpStream> {
-    /// A connection in plain text, whose peer has so long to begin.
-    pub(super) fn plainly(connection: Connection, silence_max: Duration) -> Self {
-        let Connection {
-            stream,
-            address,
-            bounds,
-            place,
-        } = connection;
-        let peer = Peer {
-            address,
-            certificate: None,
-            calls: Arc::default(),
-        };
-        Self::new(stream, peer, bounds, place, silence_max)
-    }
+    /// Another use than those that there had been.
+    UseAfter(u64),
 }
 
 impl<S> Speaking<S> {
-    /// What the peer is to speak through, and how long it has to begin.
+    /// What the peer is to speak through, with the certificate that it showed; it has so long to begin,
+    /// from when the connection was accepted.
     pub(super) fn new(
         stream: S,
-        peer: Peer,
-        bounds: Option<Bounds>,
-        place: Place,
+        seat: Seat,
+        certificate: Option<Certificate>,
         silence_max: Duration,
     ) -> Self {
-        let awaited = Awaited::Preface(PREFACE_BYTES);
+        let peer = Peer {
+            address: seat.address,
+            certificate: certificate.map(Arc::new),
+            calls: Arc::default(),
+        };
+        let due = sleep_until(seat.accepted_at + silence_max);
         Self {
             stream,
             peer,
-            bounds,
-            awaited: Some((awaited, Box::pin(sleep(silence_max)))),
-            _place: place,
+            seat,
+            awaited: Some((Awaited::Preface(PREFACE_BYTES), Box::pin(due))),
         }
     }
 
-    /// Waits for what comes next, from now on.
-    fn expect(&mut self, next: Awaited) {
-        self.awaited = self.bounds.map(|bounds| {
-            let duration_max = match next {
-                Awaited::Preface(_) | Awaited::Admission => bounds.admission_max,
-                Awaited::CallAfter(_) => bounds.idle_max,
-            };
-            (next, Box::pin(sleep(duration_max)))
+    /// Waits for a call of somebody, from when the connection was accepted.
+    fn expect_admission(&mut self) {
+        let accepted_at = self.seat.accepted_at;
+        self.awaited = self.seat.bounds.map(|bounds| {
+            let due = sleep_until(accepted_at + bounds.admission_max);
+            (Awaited::Admission, Box::pin(due))
+        });
+    }
+
+    /// Waits for a use after these, from now on.
+    fn expect_use(&mut self, after: u64) {
+        self.awaited = self.seat.bounds.map(|bounds| {
+            let due = sleep(bounds.idle_max);
+            (Awaited::UseAfter(after), Box::pin(due))
         });
     }
 
@@ -272,18 +248,18 @@ impl<S> Speaking<S> {
         while let Some((awaited, deadline)) = &mut self.awaited {
             ready!(deadline.as_mut().poll(context));
             let calls = &self.peer.calls;
-            let begun = calls.begun.load(Ordering::Relaxed);
+            // Before the uses, among which a stream counts before it is no longer open.
+            let is_open = calls.open_streams.load(Ordering::Acquire) > 0;
+            let uses = calls.uses.load(Ordering::Relaxed);
             let is_used = match awaited {
                 Awaited::Preface(_) => false,
-                Awaited::Admission => begun > 0,
-                Awaited::CallAfter(before) => {
-                    begun != *before || calls.open_streams.load(Ordering::Relaxed) > 0
-                }
+                Awaited::Admission => uses > 0,
+                Awaited::UseAfter(before) => uses != *before || is_open,
             };
             if !is_used {
                 return Poll::Ready(());
             }
-            self.expect(Awaited::CallAfter(begun));
+            self.expect_use(uses);
         }
         Poll::Pending
     }
@@ -314,7 +290,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Speaking<S> {
             let count = buffer.filled().len().saturating_sub(before);
             *missing = missing.saturating_sub(count);
             if *missing == 0 {
-                self.expect(Awaited::Admission);
+                self.expect_admission();
             }
         }
         read

@@ -11,7 +11,6 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -23,13 +22,14 @@ use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
 
 use super::call::{ACTOR_METADATA, ORGANISATION_METADATA};
-use super::connection::Peer;
+use super::connection::{Calls, Peer};
 use super::held;
 use super::refusals::{self, Refusal};
 use super::status::Failure;
 use crate::access::table::{self, Callers, Row};
 use crate::access::{Access, Identity, Presented, Refused, Term};
 use crate::wire::limits::FAILURE_ANSWER;
+use crate::wire::moment::Moment;
 use crate::wire::validate;
 
 /// Who records where the metadata doesn't say, on a server without accounts.
@@ -66,41 +66,36 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        // From its arrival on, so that the time it takes to look at credentials is not told.
-        let due = Instant::now() + FAILURE_ANSWER;
         let Some(access) = &self.access else {
             let identity = claimed(&request);
             request.extensions_mut().insert(identity);
             return Either::Left(self.service.call(request));
         };
-        let looked_at = access.look();
-        match admit(access, &request) {
-            Ok(Admitted { identity: None, .. }) => Either::Left(self.service.call(request)),
-            Ok(Admitted {
-                row,
-                identity: Some(identity),
-            }) => {
-                let stream = match row
-                    .streams
-                    .then(|| access.open_stream(&identity))
-                    .transpose()
-                {
+        // From its arrival on, so that the time it takes to look at credentials is not told.
+        let due = Instant::now() + FAILURE_ANSWER;
+        let now = access.now();
+        let looked_at = access.look(now);
+        match admit(access, &request, now) {
+            Ok(None) => Either::Left(self.service.call(request)),
+            Ok(Some((row, identity))) => {
+                let stream = row.streams.then(|| access.open_stream(&identity));
+                let stream = match stream.transpose() {
                     Ok(stream) => stream,
                     Err(limit) => return told(Failure::too_many_streams_of_account(limit)),
                 };
                 let term = Term::since(access, &identity, looked_at);
-                let calls = request.extensions().get::<Peer>();
-                let calls = calls.map(|peer| Arc::clone(&peer.calls));
-                if let Some(calls) = &calls {
+                let calls = request.extensions().get().map(|peer: &Peer| &peer.calls);
+                if let Some(calls) = calls {
                     calls.begin();
                 }
+                let open = stream.map(|stream| (stream, calls.map(Calls::open_stream)));
                 request.extensions_mut().insert(identity);
-                let request = request.map(|body| held::request(body, term.clone()));
-                let answer = self.service.call(request);
-                let Some(stream) = stream else {
-                    return Either::Left(answer);
+                let Some(open) = open else {
+                    let request = request.map(|body| held::request(body, term));
+                    return Either::Left(self.service.call(request));
                 };
-                let open = (stream, calls.map(|calls| calls.open_stream()));
+                let request = request.map(|body| held::requests(body, term.clone()));
+                let answer = self.service.call(request);
                 let answer = answer.map(|answer| {
                     answer.map(|answer| answer.map(|body| held::answer(body, term, open)))
                 });
@@ -123,13 +118,6 @@ fn told<F>(failure: Failure) -> Answered<F> {
     Either::Right(Either::Left(ready(Ok(failure.into_status().into_http()))))
 }
 
-/// A call that goes on.
-struct Admitted {
-    row: &'static Row,
-    /// None for a method that is for anyone.
-    identity: Option<Identity>,
-}
-
 /// A call that does not go on.
 enum Denied {
     /// Its credentials are not valid.
@@ -138,23 +126,22 @@ enum Denied {
     Told(Failure),
 }
 
-fn admit(access: &Access, request: &http::Request<Body>) -> Result<Admitted, Denied> {
+/// By whom a call that goes on is made, and its method; none where that is for anyone.
+fn admit(
+    access: &Access,
+    request: &http::Request<Body>,
+    now: Moment,
+) -> Result<Option<(&'static Row, Identity)>, Denied> {
     let row = table::row(request.uri().path());
-    if let Some(row) = row
-        && row.callers == Callers::Anyone
-    {
-        return Ok(Admitted {
-            row,
-            identity: None,
-        });
+    if row.is_some_and(|row| row.callers == Callers::Anyone) {
+        return Ok(None);
     }
     let peer = request.extensions().get::<Peer>();
     let address = peer.map(|peer| peer.address);
-    let method = row.map(Row::method);
     let refused = |refused: Refused| {
         refusals::note(Refusal {
             address,
-            method,
+            method: row.map(Row::method),
             cause: refused.name(),
             ..Refusal::default()
         });
@@ -163,40 +150,33 @@ fn admit(access: &Access, request: &http::Request<Body>) -> Result<Admitted, Den
     let told = |identity: &Identity, failure: Failure| {
         refusals::note(Refusal {
             address,
-            method,
+            method: row.map(Row::method),
             account: Some(identity.account().to_owned()),
             organisation: Some(identity.organisation().to_owned()),
             cause: failure.reason(),
         });
         Denied::Told(failure)
     };
-    if address.is_some_and(|address| access.is_locked_out(address)) {
+    if address.is_some_and(|address| access.is_locked_out(address, now)) {
         return Err(refused(Refused::LockedOut));
     }
     let presented = presented(request, peer);
-    let identity = access.identify(&presented).map_err(|cause| {
-        note_failure(access, address, cause);
+    let identity = access.identify(&presented, now).map_err(|cause| {
+        // Who presents nothing guesses nothing.
+        if let Some(address) = address.filter(|_| cause != Refused::NoCredentials) {
+            access.note_failure(address, now);
+        }
         refused(cause)
     })?;
     // Also of calls that are refused below.
-    if let Err(wait_ms) = access.admit(&identity) {
+    if let Err(wait_ms) = access.admit(&identity, now) {
         let failure = Failure::called_too_often(Duration::from_millis(wait_ms));
         return Err(told(&identity, failure));
     }
     let role = identity.role();
     match row.zip(role) {
-        Some((row, role)) if row.allows(role) => Ok(Admitted {
-            row,
-            identity: Some(identity),
-        }),
+        Some((row, role)) if row.allows(role) => Ok(Some((row, identity))),
         _ => Err(told(&identity, Failure::not_permitted(role))),
-    }
-}
-
-/// Counts a failure of an address. Who presents nothing guesses nothing.
-fn note_failure(access: &Access, address: Option<IpAddr>, cause: Refused) {
-    if let Some(address) = address.filter(|_| cause != Refused::NoCredentials) {
-        access.note_failure(address);
     }
 }
 

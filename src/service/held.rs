@@ -1,7 +1,8 @@
 //! Bodies that end when the term of their caller does, whoever reads or writes at the other end.
 //!
 //! The end is looked at before each frame, and waited for where none is there: a request is not passed
-//! on because the caller was somebody when it began, nor an answer sent.
+//! on because the caller was somebody when it began, nor an answer sent. What of a single request is
+//! there when the caller is identified is passed on without another look.
 //!
 //! It deliberately does not know what the frames hold.
 
@@ -18,8 +19,18 @@ use tonic::codegen::http::HeaderMap;
 use super::status::Failure;
 use crate::access::Term;
 
-/// The body of a request, of which nothing is passed on once the term is over.
+/// The body of a single request of somebody who was just identified, of which nothing that comes later
+/// is passed on once the term is over.
 pub(super) fn request(body: Body, term: Term) -> Body {
+    let held = Held::new(body, term, (), Err);
+    Body::new(Held {
+        looks: false,
+        ..held
+    })
+}
+
+/// The body of requests, of which none is passed on once the term is over.
+pub(super) fn requests(body: Body, term: Term) -> Body {
     Body::new(Held::new(body, term, (), Err))
 }
 
@@ -42,6 +53,8 @@ struct Held<T> {
     /// Comes when the term is over; none until it is waited for.
     over: Option<BoxFuture<'static, ()>>,
     is_over: bool,
+    /// Whether the end is looked at before the next frame.
+    looks: bool,
     last: LastFrame,
     _with: T,
 }
@@ -53,6 +66,7 @@ impl<T> Held<T> {
             term,
             over: None,
             is_over: false,
+            looks: true,
             last,
             _with: with,
         }
@@ -72,25 +86,27 @@ impl<T: Unpin> HttpBody for Held<T> {
     type Error = Status;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if self.is_over {
+        let held = self.get_mut();
+        if held.is_over {
             return Poll::Ready(None);
         }
-        if self.term.is_over() {
-            return self.end();
+        if held.looks && held.term.is_over() {
+            return held.end();
         }
-        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let polled = Pin::new(&mut held.body).poll_frame(context);
         if polled.is_ready() {
             return polled;
         }
-        let mut term = self.term.clone();
-        let over = self
-            .over
-            .get_or_insert_with(|| async move { term.over().await }.boxed());
+        held.looks = true;
+        let over = held.over.get_or_insert_with(|| {
+            let term = held.term.clone();
+            term.over().boxed()
+        });
         if over.as_mut().poll(context).is_ready() {
-            return self.end();
+            return held.end();
         }
         Poll::Pending
     }

@@ -68,7 +68,7 @@ use self::arrival::{Arrivals, InTime};
 use self::audit::Audit;
 use self::case::Cases;
 use self::changes::{Change, Feed};
-use self::connection::{Bounds, Speaking};
+use self::connection::{Bounds, Connection, Speaking};
 use self::guard::Guarded;
 use self::mask::Publications;
 use self::monitor::Monitor;
@@ -112,9 +112,9 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 pub struct PeerLimits {
     /// Number of connections at once; one beyond it is closed.
     pub connections_max: usize,
-    /// How long a new connection may take to begin to speak; after how long without a sign of it a
-    /// connection is asked for one; and how long the answer may take. A peer that vanished holds its
-    /// streams no longer than twice this.
+    /// How long a new connection may take to begin to speak, its handshake included; after how long
+    /// without a sign of it a connection is asked for one; and how long the answer may take. A peer that
+    /// vanished holds its streams no longer than twice this.
     pub silence_max: Duration,
     /// How long a message of a request may take to arrive once it has begun.
     pub arrival_max: Duration,
@@ -122,10 +122,11 @@ pub struct PeerLimits {
     /// at once; one beyond it is closed.
     pub connections_per_address: usize,
     /// On a server with accounts: how long a connection may take to its first call of somebody who is
-    /// identified.
+    /// identified, from when it is accepted.
     pub admission_max: Duration,
-    /// On a server with accounts: after how long without a call and without an open stream a connection
-    /// is closed, at the earliest, and after twice this at the latest.
+    /// On a server with accounts: how long after its last call began, or its last stream ended, a
+    /// connection is closed at the earliest; after twice this at the latest. A single call that takes
+    /// longer is cut off with it.
     pub idle_max: Duration,
 }
 
@@ -275,7 +276,9 @@ impl Server {
             }
             None => {
                 let plainly = move |connection: io::Result<_>| {
-                    connection.map(|connection| Speaking::plainly(connection, silence_max))
+                    let plain =
+                        |it: Connection| Speaking::new(it.stream, it.seat, None, silence_max);
+                    connection.map(plain)
                 };
                 serve(accepted.map(plainly), routes, silence_max, shutdown).await
             }

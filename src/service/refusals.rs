@@ -55,7 +55,8 @@ impl Refusal {
 
 /// Takes note of a refusal: it is told now or within a second.
 pub(super) fn note(refusal: Refusal) {
-    held().note(refusal, Instant::now(), &mut tell);
+    let told = held().note(refusal, Instant::now());
+    told.iter().for_each(Told::tell);
 }
 
 /// Tells what was summed up, as long as it runs.
@@ -63,31 +64,47 @@ pub(super) async fn tell_sums() {
     let mut ticks = interval(SUMMING);
     loop {
         ticks.tick().await;
-        held().flush(Instant::now(), &mut tell);
+        tell_due(Instant::now());
     }
 }
 
 /// Tells what was summed up and not told yet.
 pub(super) fn tell_rest() {
-    held().flush(Instant::now() + SUMMING, &mut tell);
+    tell_due(Instant::now() + SUMMING);
 }
 
-fn tell(refusal: &Refusal, times: u64) {
-    tracing::warn!(
-        target: "casetrail::refused",
-        address = refusal.address.map(tracing::field::display),
-        account = refusal.account,
-        organisation = refusal.organisation,
-        method = refusal.method,
-        cause = refusal.cause,
-        times,
-        "refused"
-    );
+fn tell_due(now: Instant) {
+    let told = held().flush(now);
+    told.iter().for_each(Told::tell);
 }
 
 fn held() -> MutexGuard<'static, Refusals> {
     static HELD: LazyLock<Mutex<Refusals>> = LazyLock::new(Mutex::default);
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What one line tells. It is written once nothing is locked any more.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    /// The latest of them.
+    refusal: Refusal,
+    times: u64,
+}
+
+impl Told {
+    fn tell(&self) {
+        let refusal = &self.refusal;
+        tracing::warn!(
+            target: "casetrail::refused",
+            address = refusal.address.map(tracing::field::display),
+            account = refusal.account,
+            organisation = refusal.organisation,
+            method = refusal.method,
+            cause = refusal.cause,
+            times = self.times,
+            "refused"
+        );
+    }
 }
 
 /// The sorts of refusals that were lately told.
@@ -96,13 +113,12 @@ struct Refusals(HashMap<Refusal, Sum>);
 
 struct Sum {
     told_at: Instant,
-    /// The latest that is not told yet, and how many are not.
-    latest: Refusal,
-    untold: u64,
+    untold: Option<Told>,
 }
 
 impl Refusals {
-    fn note(&mut self, refusal: Refusal, now: Instant, tell: &mut impl FnMut(&Refusal, u64)) {
+    /// Takes a refusal in; what is to be told now.
+    fn note(&mut self, refusal: Refusal, now: Instant) -> Option<Told> {
         let mut sort = refusal.sort();
         if self.0.len() >= HELD_MAX && !self.0.contains_key(&sort) {
             // Of no account and no address: of all that find no room.
@@ -110,28 +126,31 @@ impl Refusals {
         }
         match self.0.get_mut(&sort) {
             Some(sum) => {
-                sum.untold = sum.untold.saturating_add(1);
-                sum.latest = refusal;
-                sum.tell_if_due(now, tell);
+                let before = sum.untold.as_ref().map_or(0, |untold| untold.times);
+                let times = before.saturating_add(1);
+                sum.untold = Some(Told { refusal, times });
+                sum.take_due(now)
             }
             None => {
-                tell(&refusal, 1);
                 let sum = Sum {
                     told_at: now,
-                    latest: refusal,
-                    untold: 0,
+                    untold: None,
                 };
                 self.0.insert(sort, sum);
+                Some(Told { refusal, times: 1 })
             }
         }
     }
 
-    fn flush(&mut self, now: Instant, tell: &mut impl FnMut(&Refusal, u64)) {
+    /// What is to be told now; forgets what there was no more of.
+    fn flush(&mut self, now: Instant) -> Vec<Told> {
+        let mut told = Vec::new();
         self.0.retain(|_, sum| {
-            let is_quiet = sum.untold == 0 && sum.is_due(now);
-            sum.tell_if_due(now, tell);
+            let is_quiet = sum.untold.is_none() && sum.is_due(now);
+            told.extend(sum.take_due(now));
             !is_quiet
         });
+        told
     }
 }
 
@@ -140,12 +159,13 @@ impl Sum {
         now.saturating_duration_since(self.told_at) >= SUMMING
     }
 
-    fn tell_if_due(&mut self, now: Instant, tell: &mut impl FnMut(&Refusal, u64)) {
-        if self.untold > 0 && self.is_due(now) {
-            tell(&self.latest, self.untold);
-            self.untold = 0;
-            self.told_at = now;
+    fn take_due(&mut self, now: Instant) -> Option<Told> {
+        if !self.is_due(now) {
+            return None;
         }
+        let told = self.untold.take()?;
+        self.told_at = now;
+        Some(told)
     }
 }
 
@@ -166,17 +186,17 @@ mod tests {
     fn the_first_of_a_sort_is_told_at_once_and_the_others_once_a_second() {
         let (mut refusals, began_at) = (Refusals::default(), Instant::now());
         let mut told = Vec::new();
-        let mut tell = |refusal: &Refusal, times| told.push((refusal.cause, times));
         for millis in 0..2_500 {
             let now = began_at + Duration::from_millis(millis);
-            refusals.note(of_address(7, "one"), now, &mut tell);
+            told.extend(refusals.note(of_address(7, "one"), now));
             if millis == 10 {
-                refusals.note(of_address(7, "another"), now, &mut tell);
+                told.extend(refusals.note(of_address(7, "another"), now));
             }
         }
         let end = began_at + Duration::from_secs(4);
-        refusals.flush(end, &mut tell);
-        refusals.flush(end + SUMMING, &mut tell);
+        told.extend(refusals.flush(end));
+        told.extend(refusals.flush(end + SUMMING));
+        let told: Vec<_> = told.iter().map(|it| (it.refusal.cause, it.times)).collect();
         let sums = [
             ("one", 1),
             ("another", 1),
@@ -191,18 +211,18 @@ mod tests {
     #[test]
     fn what_is_held_is_bounded_and_nothing_goes_uncounted() {
         let (mut refusals, now) = (Refusals::default(), Instant::now());
-        let mut times_told = 0;
-        let mut tell = |_: &Refusal, times| times_told += times;
+        let mut told = Vec::new();
         for number in 0..5_000_u32 {
             let refusal = Refusal {
                 account: Some(format!("account-{number}")),
                 cause: "one",
                 ..Refusal::default()
             };
-            refusals.note(refusal, now, &mut tell);
+            told.extend(refusals.note(refusal, now));
             assert!(refusals.0.len() <= HELD_MAX + 1);
         }
-        refusals.flush(now + SUMMING, &mut tell);
-        assert_eq!(times_told, 5_000);
+        told.extend(refusals.flush(now + SUMMING));
+        let times: u64 = told.iter().map(|it| it.times).sum();
+        assert_eq!(times, 5_000);
     }
 }

@@ -7,11 +7,10 @@
 
 use std::collections::HashMap;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use prost::Message;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::Shared;
@@ -97,24 +96,15 @@ struct Kept {
 pub(super) struct Retention {
     rules: Vec<RetentionRule>,
     /// One at a time: each reads the whole log.
-    turn: Arc<Semaphore>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Retention {
     pub(super) fn new(rules: Vec<RetentionRule>) -> Self {
         Self {
             rules,
-            turn: Arc::new(Semaphore::new(1)),
+            turn: Arc::default(),
         }
-    }
-}
-
-/// Says that nobody waits for the answer any more, once it is dropped.
-struct Caller(Arc<AtomicBool>);
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -124,18 +114,20 @@ pub(super) async fn due(
     shared: &Arc<Shared>,
     sight: Sight,
 ) -> Result<ListRetentionDueResponse, Failure> {
-    let turn = Arc::clone(&shared.retention.turn).acquire_owned().await;
-    let turn = turn.map_err(Failure::internal)?;
-    let is_gone = Arc::new(AtomicBool::new(false));
-    let _caller = Caller(Arc::clone(&is_gone));
+    let turn = Arc::clone(&shared.retention.turn).lock_owned().await;
+    // It is dropped with this call.
+    let waiting = Arc::new(());
+    let caller = Arc::downgrade(&waiting);
     let shared = Arc::clone(shared);
-    blocking(move || {
+    let listed = blocking(move || {
         let _turn = turn;
         let keyring = shared.ledger.keyring().ok_or_else(Failure::no_keys)?;
         let rules = &shared.retention.rules;
-        list(&shared.ledger, keyring, rules, &sight, &is_gone)
+        list(&shared.ledger, keyring, rules, &sight, &caller)
     })
-    .await?
+    .await;
+    drop(waiting);
+    listed?
 }
 
 fn list(
@@ -143,14 +135,14 @@ fn list(
     keyring: &Keyring,
     rules: &[RetentionRule],
     sight: &Sight,
-    is_gone: &AtomicBool,
+    caller: &Weak<()>,
 ) -> Result<ListRetentionDueResponse, Failure> {
     let today = ledger.today();
     let until = ledger.views().position();
     let mut subjects: HashMap<Uuid, Kept> = HashMap::new();
     let mut position = 0;
     while position < until && !rules.is_empty() {
-        if is_gone.load(Ordering::Relaxed) {
+        if caller.strong_count() == 0 {
             return Err(Failure::internal("the caller is gone"));
         }
         for block in ledger.log().read(position, READ_BYTES)? {

@@ -36,6 +36,8 @@ pub(super) struct Failure {
     /// Further facts by name.
     metadata: BTreeMap<String, String>,
     retry_delay: Option<Duration>,
+    /// Whether the caller tried what is not theirs to do.
+    of_authority: bool,
     /// For the log of the server only.
     cause: Option<Box<str>>,
 }
@@ -59,15 +61,7 @@ impl Failure {
 
     /// Whether the caller tried what is not theirs to do.
     pub(super) fn is_of_authority(&self) -> bool {
-        self.code == Code::PermissionDenied
-            || matches!(
-                self.reason,
-                "RECORDER_DIFFERS"
-                    | "ERASURE_OF_ANOTHER_SUBJECT"
-                    | "SECOND_PERSON_NEEDED"
-                    | "SECOND_ADMIN_NEEDED"
-                    | "TWO_PERSONS_REQUIRED"
-            )
+        self.of_authority
     }
 
     /// What the log of the server says of it, where that is more than the client is told.
@@ -316,6 +310,7 @@ impl Failure {
             violations: Box::default(),
             metadata: BTreeMap::new(),
             retry_delay: None,
+            of_authority: code == Code::PermissionDenied,
             cause: None,
         }
     }
@@ -492,7 +487,11 @@ impl From<AdministrationError> for Failure {
                 Self::new(Code::FailedPrecondition, "NO_AUDITOR", message)
             }
             AdministrationError::SecondAdminNeeded => {
-                Self::new(Code::FailedPrecondition, "SECOND_ADMIN_NEEDED", message)
+                let failure = Self::new(Code::FailedPrecondition, "SECOND_ADMIN_NEEDED", message);
+                Self {
+                    of_authority: true,
+                    ..failure
+                }
             }
             AdministrationError::LastAdmin => {
                 Self::new(Code::FailedPrecondition, "LAST_ADMIN", message)
@@ -567,6 +566,7 @@ fn rejected(rejection: &Rejection, message: String) -> Failure {
         RejectionKind::NotFound => Code::NotFound,
     };
     let mut failure = Failure::new(code, rejection.reason(), message);
+    failure.of_authority = rejection.is_of_authority();
     if let Some(status) = rejection.status() {
         failure = failure.with("status", status.as_str_name());
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use std::vec;
 
 use futures_util::Stream;
+use futures_util::future::{Fuse, FutureExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -94,6 +95,10 @@ impl StreamPlaces {
     }
 }
 
+/// Comes when the term of a caller is over. It is one for all waits of a stream, each of which would
+/// subscribe to changes anew otherwise.
+type TermEnd = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
 /// Why a stream ends before it is complete.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -117,11 +122,12 @@ impl From<Failure> for Stop {
 
 /// The end of a stream into which its task puts the answers. It holds one of the server's places
 /// for streams until it is dropped.
-#[derive(Debug)]
 pub(super) struct Outlet<T> {
     sender: mpsc::Sender<Portion<T>>,
     shutdown: watch::Receiver<bool>,
     term: Term,
+    /// Comes when the term is over.
+    over: Fuse<TermEnd>,
     next_position: Option<u64>,
     opened_at: Instant,
     _place: OwnedSemaphorePermit,
@@ -148,10 +154,13 @@ impl<T> Outlet<T> {
     ) -> Result<(Self, Answers<T>), Failure> {
         let place = place.ok_or_else(|| Failure::too_many_streams(OPEN_STREAMS_MAX))?;
         let (sender, receiver) = mpsc::channel(PORTIONS_WAITING_MAX);
+        let term = Term::of(shared.access.as_ref(), caller);
+        let over: TermEnd = Box::pin(term.clone().over());
         let outlet = Self {
             sender,
             shutdown: shared.shutdown.clone(),
-            term: Term::of(shared.access.as_ref(), caller),
+            over: over.fuse(),
+            term,
             next_position: None,
             opened_at: Instant::now(),
             _place: place,
@@ -186,7 +195,7 @@ impl<T> Outlet<T> {
             biased;
             _ = self.shutdown.wait_for(|stopped| *stopped) => Err(Stop::ShuttingDown),
             sent = self.sender.send(Ok(portion)) => sent.map_err(|_| Stop::ClientGone),
-            () = self.term.over() => Err(Stop::TermOver),
+            () = &mut self.over => Err(Stop::TermOver),
         }
     }
 
@@ -216,7 +225,7 @@ impl<T> Outlet<T> {
             biased;
             _ = self.shutdown.wait_for(|stopped| *stopped) => Err(Stop::ShuttingDown),
             () = self.sender.closed() => Err(Stop::ClientGone),
-            () = self.term.over() => Err(Stop::TermOver),
+            () = &mut self.over => Err(Stop::TermOver),
             head = heads.wait_for(|head| *head > position) => {
                 // The ledger tells of heads as long as it lives.
                 head.map(drop).map_err(|_| Stop::ShuttingDown)

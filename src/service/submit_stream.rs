@@ -40,8 +40,8 @@ pub(super) async fn run(
 ) -> Result<(), Stop> {
     let channel = ledger.channel(recorder.clone());
     let mut shutdown = pin!(outlet.shutdown());
-    let (mut term, mut waiting) = (outlet.term(), outlet.term());
-    let mut over = pin!(waiting.over());
+    let mut term = outlet.term();
+    let mut over = pin!(outlet.term().over());
     // At most one at a time is on its way into the writer's queue, which is what keeps the order.
     let mut entering = pin!(Fuse::terminated());
     let mut at_work = AtWork::default();

@@ -20,11 +20,11 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connection::{Connection, Peer, Speaking};
+use super::connection::{Connection, Speaking};
 use super::refusals::{self, Refusal};
 use crate::access::Certificate;
 
@@ -216,7 +216,7 @@ pub(super) fn secured(
             let (sender, tls) = (sender.clone(), Arc::clone(&tls));
             tokio::spawn(async move {
                 let Ok(connection) = connection else { return };
-                let address = connection.address;
+                let address = connection.seat.address;
                 match secure(connection, &tls, silence_max).await {
                     // Nobody takes it once the server ends.
                     Ok(secured) => drop(sender.send(Ok(secured)).await),
@@ -260,15 +260,10 @@ fn cause(error: &io::Error) -> &'static str {
 type Secured = Speaking<TlsStream<TcpStream>>;
 
 async fn secure(connection: Connection, tls: &Tls, silence_max: Duration) -> io::Result<Secured> {
-    let Connection {
-        stream,
-        address,
-        bounds,
-        place,
-    } = connection;
+    let Connection { stream, seat } = connection;
     let Secrets { config, verifier } = tls.secrets();
     let accepting = TlsAcceptor::from(config).accept(stream);
-    let stream = timeout(silence_max, accepting)
+    let stream = timeout_at(seat.accepted_at + silence_max, accepting)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let (_, session) = stream.get_ref();
@@ -276,10 +271,5 @@ async fn secure(connection: Connection, tls: &Tls, silence_max: Duration) -> io:
         .peer_certificates()
         .zip(verifier)
         .and_then(|(chain, verifier)| Certificate::of_chain(chain, verifier));
-    let peer = Peer {
-        address,
-        certificate: certificate.map(Arc::new),
-        calls: Arc::default(),
-    };
-    Ok(Speaking::new(stream, peer, bounds, place, silence_max))
+    Ok(Speaking::new(stream, seat, certificate, silence_max))
 }

@@ -5,6 +5,7 @@
 //! each case once a clause; all cases together, and for each organisation those that it sees. Clauses
 //! without a due date are left out.
 
+use std::cell::LazyCell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -198,20 +199,24 @@ impl Clauses {
     /// Counts cases as one, their root, under each clause under which any of them is; and likewise for
     /// each organisation that sees the root, as far as it sees the others.
     fn add(&mut self, root: &CaseState, group: &[&CaseState], sign: i64) {
-        let group: Vec<_> = group.iter().map(|case| (*case, covered(case))).collect();
+        let group: Vec<_> = group
+            .iter()
+            .map(|&case| (covered(case), LazyCell::new(move || case.organisations())))
+            .collect();
+        let seeing_root = LazyCell::new(|| root.organisations());
         for ((agreement, reference), counted) in &mut self.counted {
             let agreement = agreement.to_string();
             let under = group
                 .iter()
-                .filter(|(_, covered)| covered.is_under(&agreement, reference, &counted.rules));
-            let under: Vec<_> = under.map(|(case, _)| case.organisations()).collect();
+                .filter(|(covered, _)| covered.is_under(&agreement, reference, &counted.rules));
+            let under: Vec<_> = under.map(|(_, seeing)| seeing).collect();
             if under.is_empty() {
                 continue;
             }
             counted.outstanding = counted.outstanding.saturating_add_signed(sign);
-            for organisation in root.organisations() {
-                if under.iter().any(|seeing| seeing.contains(&organisation)) {
-                    counted.add_to(organisation, sign);
+            for organisation in seeing_root.iter() {
+                if under.iter().any(|seeing| seeing.contains(organisation)) {
+                    counted.add_to(organisation.clone(), sign);
                 }
             }
         }

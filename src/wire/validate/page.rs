@@ -135,9 +135,9 @@ fn opened(token: &str) -> Option<(u64, u64)> {
     sealing
         .decrypt_inout_detached(&XNonce::from(*nonce), &[], in_place, &(*tag).into())
         .ok()?;
-    let place = u128::from_be_bytes(place);
-    let low = place & u128::from(u64::MAX);
-    Some((u64::try_from(place >> 64).ok()?, u64::try_from(low).ok()?))
+    let (high, low) = place.split_first_chunk::<8>()?;
+    let low = <[u8; 8]>::try_from(low).ok()?;
+    Some((u64::from_be_bytes(*high), u64::from_be_bytes(low)))
 }
 
 fn invalid(field: &str, description: String) -> Invalid {

@@ -13,8 +13,7 @@ use tokio::sync::watch;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::world::{Caller, SignerKey, World, claims, reason, specification};
-use crate::support::http2::PATIENCE;
+use super::world::{Caller, SignerKey, World, claims, reason, specification, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_revoked_ends_at_once_also_for_what_was_opened_by_it() {
@@ -242,17 +241,6 @@ async fn jwts_follow_the_keys_of_the_issuer() {
         assert!(known(&new).await && !known(&old).await);
     }
     world.end().await;
-}
-
-/// Waits until something holds, however long the machine takes within reason.
-async fn until(holds: impl AsyncFn() -> bool) {
-    let waited = async {
-        while !holds().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(PATIENCE, waited).await;
-    waited.expect("it comes to hold");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tonic::Code;
 
-use super::world::{Caller, World, claims, client_params};
+use super::world::{Caller, World, claims, client_params, until};
 use crate::support::http2::{Connection, framed};
 use crate::support::{submission_of, valid_event};
 
@@ -92,9 +92,7 @@ async fn a_stream_of_submissions_ends_with_the_grant_whether_or_not_its_answers_
             let mut call = connection.call(SUBMIT_STREAM).await;
             let before = head(&admin).await;
             assert!(call.send(submissions(1)).await);
-            while head(&admin).await == before {
-                tokio::task::yield_now().await;
-            }
+            until(async || head(&admin).await != before).await;
             end(&admin, how, &name, &token.grant_id).await;
             let ended = head(&admin).await;
             // Sent on whatever the server says: it may have ended the call by now.
@@ -157,9 +155,7 @@ async fn a_stream_of_submissions_ends_with_the_time_of_its_jwt() {
         let mut call = connection.call(SUBMIT_STREAM).await;
         let before = head(&admin).await;
         assert!(call.send(submissions(1)).await);
-        while head(&admin).await == before {
-            tokio::task::yield_now().await;
-        }
+        until(async || head(&admin).await != before).await;
         hands.send_replace(expires);
         call.send(submissions(LATE)).await;
         passes_through(&mut connection).await;

@@ -5,7 +5,7 @@ use casetrail::wire::v1::{ListAccountsRequest, Role, WatchStatusRequest};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::world::World;
+use super::world::{World, until};
 use crate::support::http2::{Connection, framed};
 
 #[tokio::test]
@@ -69,9 +69,7 @@ async fn an_account_that_has_all_its_streams_open_is_told_so_and_others_go_on() 
     calm.is_known().await.unwrap();
     drop(open);
     // A place is free a moment after its stream was ended.
-    while watch().await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    until(async || watch().await.is_ok()).await;
     world.end().await;
 }
 

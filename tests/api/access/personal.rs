@@ -312,24 +312,12 @@ async fn an_auditor_opens_personal_data_while_an_admin_lets_it_and_that_is_recor
     first_admin.create_token(token()).await.unwrap();
     // Both persons are on record: the admin in the log, the auditor among those who read.
     assert_eq!(readers(&other, &subject).await, ["auditor-1"]);
-    let request = v1::ReplayEventsRequest {
-        filter: Some(v1::ReplayFilter {
-            event_types: vec![E::UnsealingGranted.into()],
-            ..v1::ReplayFilter::default()
-        }),
-        ..v1::ReplayEventsRequest::default()
-    };
-    let replayed = auditor.audit().replay_events(request).await;
-    let mut replayed = replayed.unwrap().into_inner();
-    let mut granted_by = Vec::new();
-    while let Some(answer) = replayed.message().await.unwrap() {
-        if let Some(v1::replay_events_response::Item::Block(block)) = answer.item {
-            granted_by.extend(block.records().map(|(_, record)| {
-                let record = v1::Record::decode(record).unwrap();
-                record.actor
-            }));
-        }
-    }
+    let mut records = blocks(&auditor).await;
+    records.retain(|it| {
+        let payload = it.event.as_ref().and_then(|event| event.payload.as_ref());
+        matches!(payload, Some(Payload::UnsealingGranted(_)))
+    });
+    let granted_by: Vec<_> = records.into_iter().map(|it| it.actor).collect();
     assert_eq!(granted_by, ["admin-2"]);
     // It ends by itself to the microsecond, and at once where it is revoked.
     hands.send(Moment(began + 60 * MINUTE - 1)).unwrap();

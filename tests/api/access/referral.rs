@@ -6,9 +6,9 @@ use casetrail::wire::v1::{
     PersonalClass as Class, ReferralAccepted, ReferralCompleted, ReferralOffered, ReferralRejected,
     ReferralRevoked, Role, Service, event::Payload,
 };
-use tonic::{Code, Status};
+use tonic::Code;
 
-use super::scope::{offered_to, opened, record, transferred_to};
+use super::scope::{is_not_permitted, offered_to, opened, record, transferred_to};
 use super::world::{Caller, World, reason};
 use crate::practice::words::{Telling, an, corrected, fact, linked, retracted};
 
@@ -29,12 +29,6 @@ pub fn of_referral(event: E, referral: &str) -> Event {
         }),
     };
     fact(payload).on("2024-05-01")
-}
-
-fn is_not_permitted(answer: Result<String, Status>) {
-    let status = answer.expect_err("it should be refused");
-    assert_eq!(status.code(), Code::PermissionDenied);
-    assert_eq!(reason(&status), "EVENT_NOT_PERMITTED");
 }
 
 /// A case of one organisation, and those who are at work on it and beside it.

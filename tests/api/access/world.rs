@@ -42,6 +42,7 @@ use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
 use crate::harness::persons;
+use crate::support::http2::PATIENCE;
 
 pub const AUDIENCE: &str = "casetrail-test";
 pub const ISSUER: &str = "https://issuer.example";
@@ -431,6 +432,17 @@ impl World {
         let claims = claims(name, role, organisation);
         self.signer.sign(&self.signer.header(), &claims)
     }
+}
+
+/// Waits until something holds, however long the machine takes within reason.
+pub async fn until(holds: impl AsyncFn() -> bool) {
+    let waited = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, waited).await;
+    waited.expect("it comes to hold");
 }
 
 /// The reason of a refusal.
