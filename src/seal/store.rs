@@ -30,7 +30,6 @@ use super::master::{MasterKeySource, replace, sync_folder_of};
 use super::rotation;
 use super::slot::{SLOT_BYTES, Slot, State};
 use super::value::NONCE_BYTES;
-use crate::log::read_up_to;
 
 /// The file in a key store's folder that holds the wrapped keys.
 pub(super) const SUBJECTS: &str = "subjects";
@@ -331,11 +330,19 @@ impl StoreFile {
         first: u32,
         count: usize,
     ) -> Result<Vec<[u8; SLOT_BYTES]>, KeyError> {
-        let mut bytes = vec![0; count.saturating_mul(SLOT_BYTES)];
-        let read = read_up_to(&self.file, &mut bytes, place_of(first));
-        bytes.truncate(read.map_err(failed("read", &self.path))?);
+        let there = self.slots_there()?.saturating_sub(first) as usize;
+        let mut bytes = vec![0; count.min(there).saturating_mul(SLOT_BYTES)];
+        let read = self.file.read_exact_at(&mut bytes, place_of(first));
+        read.map_err(failed("read", &self.path))?;
         let (slots, _) = bytes.as_chunks::<SLOT_BYTES>();
         Ok(slots.to_vec())
+    }
+
+    /// How many whole slots the file has.
+    fn slots_there(&self) -> Result<u32, KeyError> {
+        let file = self.file.metadata().map_err(failed("read", &self.path))?;
+        let slots = file.len().saturating_sub(HEADER_BYTES as u64) / SLOT_BYTES as u64;
+        Ok(u32::try_from(slots).unwrap_or(u32::MAX))
     }
 
     pub(super) fn write(&self, number: u32, slot: &Slot) -> Result<(), KeyError> {
@@ -355,14 +362,9 @@ impl StoreFile {
     /// Notes a mark and which slots are damaged in the place of what is older. It counts once
     /// it is synced.
     pub(super) fn write_noted(&self, mark: Mark, damage: u32) -> Result<Noted, KeyError> {
-        let length = self
-            .file
-            .metadata()
-            .map_err(failed("read", &self.path))?
-            .len();
         let noted = Noted {
             mark,
-            slots: slots_in(length),
+            slots: self.slots_there()?,
             damage,
         };
         let kept = MARKS_AT.map(|at| self.noted_at(at));
@@ -435,12 +437,6 @@ pub(super) const CHECKED_BYTES: usize = CHECK_AT + SLOT_BYTES;
 pub(super) fn check_of(header: &[u8; CHECKED_BYTES]) -> Option<Slot> {
     let (_, check) = header.split_last_chunk::<SLOT_BYTES>()?;
     Slot::decode(check)
-}
-
-/// How many whole slots a file of this length has.
-fn slots_in(length: u64) -> u32 {
-    let slots = length.saturating_sub(HEADER_BYTES as u64) / SLOT_BYTES as u64;
-    u32::try_from(slots).unwrap_or(u32::MAX)
 }
 
 /// The header of a new store, or of one under a new master key. It has no mark.

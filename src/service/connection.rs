@@ -326,3 +326,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Speaking<S> {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_ends_leaves_its_connection_as_one_that_was_just_used() {
+        let calls = Arc::new(Calls::default());
+        let stream = calls.open_stream();
+        assert_eq!(calls.open_streams.load(Ordering::Relaxed), 1);
+        let before = calls.uses.load(Ordering::Relaxed);
+        drop(stream);
+        assert_eq!(calls.open_streams.load(Ordering::Relaxed), 0);
+        assert!(calls.uses.load(Ordering::Relaxed) > before);
+    }
+}
