@@ -11,7 +11,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use casetrail::wire::limits::FAILURE_ANSWER;
 use casetrail::wire::v1::{CreateTokenRequest, RevokeGrantRequest, Role};
 use futures_util::{StreamExt, stream};
-use hmac_free::hs256;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -20,23 +19,10 @@ use sha2::{Digest, Sha256};
 use tonic::{Code, Status};
 
 use super::world::{
-    Caller, Pair, Root, SignerKey, World, claims, client_params, hex, seconds_now, specification,
-    unsigned,
+    Caller, Pair, Root, SignerKey, World, by_shared_secret, claims, client_params, hex,
+    seconds_now, specification, unsigned,
 };
 use crate::harness::Random;
-
-/// HMAC-SHA-256 (RFC 2104), by which a public key would be used as a shared secret.
-mod hmac_free {
-    use sha2::{Digest, Sha256};
-
-    pub(super) fn hs256(key: &[u8], message: &[u8]) -> Vec<u8> {
-        let mut block = [0_u8; 64];
-        block[..key.len()].copy_from_slice(key);
-        let padded = |pad: u8| block.map(|byte| byte ^ pad).to_vec();
-        let inner = Sha256::digest([padded(0x36), message.to_vec()].concat());
-        Sha256::digest([padded(0x5c), inner.to_vec()].concat()).to_vec()
-    }
-}
 
 /// JWTs that are wrong, each with what is wrong.
 fn jwts(world: &World) -> Vec<(&'static str, String)> {
@@ -57,11 +43,7 @@ fn jwts(world: &World) -> Vec<(&'static str, String)> {
     let headed = |header: &Value| signer.sign(header, &good);
     let other = SignerKey::new(&signer.kid);
     let none = |alg: &str| unsigned(&json!({"alg": alg, "kid": signer.kid}), &good);
-    let by_public_key = |key: &[u8]| {
-        let signed = unsigned(&json!({"alg": "HS256", "kid": signer.kid}), &good);
-        let signature = hs256(key, signed.as_bytes());
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
-    };
+    let by_public_key = |key: &[u8]| by_shared_secret(key, &signer.kid, &good);
     let now = seconds_now();
     let right = signed(&good);
     let parts: Vec<&str> = right.split('.').collect();

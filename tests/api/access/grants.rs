@@ -2,18 +2,27 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use casetrail::ledger::Clock;
 use casetrail::wire::moment::Moment;
 use casetrail::wire::v1::{
     self, CloseAccountRequest, CreateTokenRequest, ListAccountsRequest, RevokeGrantRequest, Role,
     WatchStatusRequest,
 };
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
+};
 use serde_json::json;
 use tokio::sync::watch;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::world::{Caller, SignerKey, World, claims, reason, specification, until};
+use super::world::{
+    Caller, SignerKey, World, by_shared_secret, claims, reason, specification, unsigned, until,
+    with_signature,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_revoked_ends_at_once_also_for_what_was_opened_by_it() {
@@ -244,27 +253,43 @@ async fn jwts_follow_the_keys_of_the_issuer() {
 }
 
 #[tokio::test]
-async fn what_is_es256_is_taken_as_well() {
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use ring::rand::SystemRandom;
-    use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-
-    let world = World::start().await;
+async fn what_is_es256_is_taken_as_well_but_no_signature_of_another_form() {
+    let world = World::without_lock_out().await;
     let random = SystemRandom::new();
-    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
-    let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
-    let key = EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random).unwrap();
+    let [fixed, asn1] = [
+        &ECDSA_P256_SHA256_FIXED_SIGNING,
+        &ECDSA_P256_SHA256_ASN1_SIGNING,
+    ];
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(fixed, &random).unwrap();
+    let key = EcdsaKeyPair::from_pkcs8(fixed, pkcs8.as_ref(), &random).unwrap();
     let point = key.public_key().as_ref();
     let [x, y] = [&point[1..33], &point[33..]].map(|it| URL_SAFE_NO_PAD.encode(it));
     let jwk = json!({"kty": "EC", "crv": "P-256", "kid": "ec", "use": "sig", "x": x, "y": y});
     std::fs::write(world.file("keys.json"), json!({"keys": [jwk]}).to_string()).unwrap();
     let claims = claims("worker", Role::CaseWorker, "org-1");
-    let signed = super::world::unsigned(&json!({"alg": "ES256", "kid": "ec"}), &claims);
-    let signature = key.sign(&random, signed.as_bytes()).unwrap();
-    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
-    let caller = world.by_token(&token).await;
+    let headed = |alg: &str| unsigned(&json!({"alg": alg, "kid": "ec"}), &claims);
+    let signed_by = |key: &EcdsaKeyPair, signed: &str| {
+        let signature = key.sign(&random, signed.as_bytes()).unwrap();
+        with_signature(signed, signature.as_ref())
+    };
+    let caller = world.by_token(&signed_by(&key, &headed("ES256"))).await;
     until(async || caller.is_known().await.is_ok()).await;
+    let in_asn1 = EcdsaKeyPair::from_pkcs8(asn1, pkcs8.as_ref(), &random).unwrap();
+    for forged in [
+        // r = s = 0, which holds for every message where the range isn't looked at.
+        with_signature(&headed("ES256"), &[0; 64]),
+        with_signature(&headed("ES256"), &[0xff; 64]),
+        with_signature(&headed("ES256"), &[]),
+        // RFC 7518, section 3.4: r and s as they are, not in ASN.1.
+        signed_by(&in_asn1, &headed("ES256")),
+        signed_by(&key, &headed("ES384")),
+        signed_by(&key, &headed("RS256")),
+        by_shared_secret(point, "ec", &claims),
+        by_shared_secret(x.as_bytes(), "ec", &claims),
+    ] {
+        assert!(world.by_token(&forged).await.is_known().await.is_err());
+    }
+    caller.is_known().await.unwrap();
     world.end().await;
 }
 
@@ -313,10 +338,76 @@ async fn what_is_rs256_is_taken_as_well_and_by_no_other_key() {
         hands.send_modify(|now| now.0 += 2_000_000);
         assert!(caller.is_known().await.is_err(), "{no_key}");
     }
+    // A key of RSA is for one way of padding, which nobody else can choose.
+    let mut padded_otherwise = jwk(RSA_MODULUS);
+    padded_otherwise["alg"] = json!("PS256");
+    keys(padded_otherwise);
+    assert!(caller.is_known().await.is_err());
     keys(jwk(RSA_MODULUS));
     until(async || caller.is_known().await.is_ok()).await;
+    let parts: Vec<&str> = RSA_TOKEN.split('.').collect();
+    let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
+    let claims = serde_json::from_slice(&decoded(parts[1])).unwrap();
+    let signature = decoded(parts[2]);
+    let modulus = decoded(RSA_MODULUS);
+    for forged in [
+        with_signature(
+            &unsigned(&json!({"alg": "PS256", "kid": "rsa"}), &claims),
+            &signature,
+        ),
+        with_signature(
+            &format!("{}.{}", parts[0], parts[1]),
+            &vec![0; signature.len()],
+        ),
+        with_signature(
+            &format!("{}.{}", parts[0], parts[1]),
+            &[&[0], &*signature].concat(),
+        ),
+        by_shared_secret(&modulus, "rsa", &claims),
+        by_shared_secret(RSA_MODULUS.as_bytes(), "rsa", &claims),
+    ] {
+        assert!(world.by_token(&forged).await.is_known().await.is_err());
+    }
+    caller.is_known().await.unwrap();
     keys(jwk(&RSA_MODULUS.replacen('q', "r", 1)));
     until(async || caller.is_known().await.is_err()).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_certificate_ends_with_its_grant_and_with_its_account() {
+    // The beginning of 2027.
+    let (hands, clock) = watch::channel(Moment(1_798_761_600 * 1_000_000));
+    let world = World::by_clock(Clock::set_by_hand(clock)).await;
+    let [expiring, closed, other] = ["a", "b", "c"].map(|name| world.client_root.client(name));
+    let callers = async |pair| Caller::new(world.channel_of(pair).await.unwrap(), None);
+    let code = async |caller: &Caller| caller.is_known().await.err().map(|it| it.code());
+    let mut admin = world.admin().await.admin();
+    let enrolled = v1::EnrolCertificateRequest {
+        account: Some(specification("expiring", Role::CaseWorker, "org-1")),
+        certificate_sha256: expiring.sha256.clone(),
+        expires_on: "2027-01-01".to_owned(),
+    };
+    admin.enrol_certificate(enrolled).await.unwrap();
+    for (pair, name) in [(&closed, "closed"), (&other, "other")] {
+        world.enrol(pair, name, Role::CaseWorker, "org-1").await;
+    }
+    let expiring = callers(&expiring).await;
+    let closed = callers(&closed).await;
+    let other = callers(&other).await;
+    for caller in [&expiring, &closed, &other] {
+        caller.is_known().await.unwrap();
+    }
+    let name = "closed".to_owned();
+    admin
+        .close_account(CloseAccountRequest { name })
+        .await
+        .unwrap();
+    assert_eq!(code(&closed).await, Some(Code::Unauthenticated));
+    expiring.is_known().await.unwrap();
+    hands.send_modify(|now| now.0 += 86_400_000_000);
+    assert_eq!(code(&expiring).await, Some(Code::Unauthenticated));
+    other.is_known().await.unwrap();
     world.end().await;
 }
 

@@ -39,6 +39,26 @@ async fn a_renewed_certificate_is_shown_to_the_next_connection_without_a_restart
 }
 
 #[tokio::test]
+async fn other_roots_of_clients_hold_from_the_next_connection_on_and_damaged_ones_change_nothing() {
+    let world = World::start().await;
+    let root = Root::new("another client root");
+    let (old, new) = (world.client_root.client("old"), root.client("new"));
+    for (pair, name) in [(&old, "old"), (&new, "new")] {
+        world.enrol(pair, name, Role::CaseWorker, "org-1").await;
+    }
+    let known = async |pair| match world.channel_of(pair).await {
+        Ok(channel) => Caller::new(channel, None).is_known().await.is_ok(),
+        Err(_) => false,
+    };
+    assert!(known(&old).await && !known(&new).await);
+    write(world.folder.path(), "clients.pem", "no certificate");
+    assert!(known(&old).await && !known(&new).await);
+    write(world.folder.path(), "clients.pem", &root.pem);
+    assert!(known(&new).await && !known(&old).await);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn plain_text_is_not_taken_where_tls_is_asked_for() {
     let world = World::start().await;
     let plain = Channel::from_shared(format!("http://{}", world.address)).unwrap();

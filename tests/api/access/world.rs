@@ -22,6 +22,7 @@ use casetrail::wire::v1::{
 use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, PKCS_ED25519, SigningKey,
 };
+use ring::hmac;
 use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -138,8 +139,7 @@ impl SignerKey {
     /// A token of this header and these claims, signed by the key whatever they say.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let signed = unsigned(header, claims);
-        let signature = self.key.sign(signed.as_bytes()).unwrap();
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        with_signature(&signed, &self.key.sign(signed.as_bytes()).unwrap())
     }
 }
 
@@ -148,6 +148,19 @@ pub fn unsigned(header: &Value, claims: &Value) -> String {
     let [header, claims] =
         [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string().as_bytes()));
     format!("{header}.{claims}")
+}
+
+/// A token under HMAC-SHA-256 of a secret (RFC 7518, section 3.2), as one is forged where what is
+/// public is taken for a secret.
+pub fn by_shared_secret(secret: &[u8], kid: &str, claims: &Value) -> String {
+    let signed = unsigned(&json!({"alg": "HS256", "kid": kid}), claims);
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    with_signature(&signed, hmac::sign(&secret, signed.as_bytes()).as_ref())
+}
+
+/// The token of these first two parts and this signature.
+pub fn with_signature(signed: &str, signature: &[u8]) -> String {
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 pub fn seconds_now() -> i64 {
