@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::wire::limits::{
@@ -46,6 +47,8 @@ pub(super) struct Limits {
     calls: CallLimits,
     accounts: Mutex<HashMap<Box<str>, Bucket>>,
     addresses: Mutex<HashMap<IpAddr, Failures>>,
+    /// Whether any address failed: as long as none did, no call has to wait for the others to look.
+    has_failures: AtomicBool,
     streams: Shares<Arc<str>>,
 }
 
@@ -114,6 +117,7 @@ impl Limits {
             calls,
             accounts: Mutex::default(),
             addresses: Mutex::default(),
+            has_failures: AtomicBool::new(false),
             streams: Shares::default(),
         }
     }
@@ -158,6 +162,9 @@ impl Limits {
 
     /// Whether an address has failed too often lately.
     pub(super) fn is_locked_out(&self, address: IpAddr, now: Moment) -> bool {
+        if !self.has_failures.load(Ordering::Acquire) {
+            return false;
+        }
         let addresses = lock(&self.addresses);
         let failures = addresses.get(&network(address));
         failures.is_some_and(|it| it.count >= self.calls.failures_max && !it.is_over(now))
@@ -184,6 +191,7 @@ impl Limits {
         if failures.count == self.calls.failures_max {
             failures.since = now.0;
         }
+        self.has_failures.store(true, Ordering::Release);
     }
 }
 

@@ -25,9 +25,10 @@ mod token;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, watch};
 
@@ -62,7 +63,7 @@ pub fn are_accounts(ledger: &Ledger) -> bool {
 
 /// Who may call a server.
 pub struct Access {
-    accounts: RwLock<Arc<Accounts>>,
+    accounts: ArcSwap<Accounts>,
     /// Counts the changes of the accounts.
     change_count: AtomicU64,
     /// Tells of each.
@@ -85,7 +86,7 @@ impl Access {
         pseudonym_key: PseudonymKey,
     ) -> Self {
         let access = Self {
-            accounts: RwLock::default(),
+            accounts: ArcSwap::default(),
             change_count: AtomicU64::new(0),
             changes: watch::Sender::new(()),
             administration: Mutex::new(()),
@@ -140,7 +141,7 @@ impl Access {
                 self.by_grant(basis.clone(), now).as_ref() == Some(identity)
             }
             Basis::Until(expires) => {
-                now.0 < *expires && !self.accounts().is_barred(identity.account())
+                now.0 < *expires && !self.accounts.load().is_barred(identity.account())
             }
         }
     }
@@ -161,8 +162,7 @@ impl Access {
 
     /// The accounts as they stand.
     pub fn accounts(&self) -> Arc<Accounts> {
-        let accounts = self.accounts.read();
-        Arc::clone(&accounts.unwrap_or_else(PoisonError::into_inner))
+        self.accounts.load_full()
     }
 
     /// Whether an account is an auditor's who may open personal data now.
@@ -223,7 +223,7 @@ impl Access {
         match &self.issuer {
             Some(issuer) if bearer.contains('.') => {
                 let identity = issuer.identify(bearer, now)?;
-                if self.accounts().is_barred(identity.account()) {
+                if self.accounts.load().is_barred(identity.account()) {
                     return Err(Refused::Barred);
                 }
                 Ok(identity.under(self.two_persons))
@@ -235,19 +235,13 @@ impl Access {
     }
 
     fn by_grant(&self, basis: Basis, now: Moment) -> Option<Identity> {
-        let identity = self.accounts().identity(basis, now.day())?;
+        let identity = self.accounts.load().identity(basis, now.day())?;
         Some(identity.under(self.two_persons))
     }
 
     /// Takes in the accounts as the views hold them.
     fn take_in(&self, cases: &CaseList) {
-        let accounts = Arc::new(Accounts::of(cases));
-        let mut kept = self
-            .accounts
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *kept = accounts;
-        drop(kept);
+        self.accounts.store(Arc::new(Accounts::of(cases)));
         self.change_count.fetch_add(1, Ordering::Release);
         self.changes.send_replace(());
     }
