@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::wire::limits::{
@@ -47,8 +47,8 @@ pub(super) struct Limits {
     calls: CallLimits,
     accounts: Mutex<HashMap<Box<str>, Bucket>>,
     addresses: Mutex<HashMap<IpAddr, Failures>>,
-    /// Whether any address failed: as long as none did, no call has to wait for the others to look.
-    has_failures: AtomicBool,
+    /// Until when failures count, in microseconds since 1970: later no call waits for others to look.
+    failures_until: AtomicI64,
     streams: Shares<Arc<str>>,
 }
 
@@ -117,7 +117,7 @@ impl Limits {
             calls,
             accounts: Mutex::default(),
             addresses: Mutex::default(),
-            has_failures: AtomicBool::new(false),
+            failures_until: AtomicI64::new(i64::MIN),
             streams: Shares::default(),
         }
     }
@@ -162,7 +162,7 @@ impl Limits {
 
     /// Whether an address has failed too often lately.
     pub(super) fn is_locked_out(&self, address: IpAddr, now: Moment) -> bool {
-        if !self.has_failures.load(Ordering::Acquire) {
+        if now.0 >= self.failures_until.load(Ordering::Acquire) {
             return false;
         }
         let addresses = lock(&self.addresses);
@@ -191,16 +191,21 @@ impl Limits {
         if failures.count == self.calls.failures_max {
             failures.since = now.0;
         }
-        self.has_failures.store(true, Ordering::Release);
+        let until = failures.since.saturating_add(lock_out());
+        self.failures_until.fetch_max(until, Ordering::Release);
     }
 }
 
 impl Failures {
     /// Whether they no longer count.
     fn is_over(&self, now: Moment) -> bool {
-        let lock_out = i64::try_from(LOCK_OUT.as_micros()).unwrap_or(i64::MAX);
-        !(0..lock_out).contains(&now.0.saturating_sub(self.since))
+        !(0..lock_out()).contains(&now.0.saturating_sub(self.since))
     }
+}
+
+/// For how long failures count, in microseconds.
+fn lock_out() -> i64 {
+    i64::try_from(LOCK_OUT.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// What counts as one address: a host by IPv4, a network by IPv6, in which one host has many.
@@ -290,9 +295,8 @@ mod tests {
         }
         assert!(limits.is_locked_out(address, at(0)));
         assert!(!limits.is_locked_out(IpAddr::from([192, 0, 2, 8]), at(0)));
-        let after = i64::try_from(LOCK_OUT.as_micros()).unwrap_or_default();
-        assert!(limits.is_locked_out(address, at(after - 1)));
-        assert!(!limits.is_locked_out(address, at(after)));
+        assert!(limits.is_locked_out(address, at(lock_out() - 1)));
+        assert!(!limits.is_locked_out(address, at(lock_out())));
     }
 
     #[test]
