@@ -293,30 +293,40 @@ async fn what_is_es256_is_taken_as_well_but_no_signature_of_another_form() {
     world.end().await;
 }
 
-/// The modulus of a key of RSA that was made for this test, and a token signed by it, valid until 2100.
-const RSA_MODULUS: &str = "qUEmL8V9mFt89aTAabaHKFzEd7BWwCzJntblsp5--Lji6Zo_DSQCLHINahRD0gbvW7luHJdJeFXOTa5L\
-    xt3FazA9VQ-MoK4XejWvVvvbVhQ_WXzES4TaqZTRr90L6ZjbiePye31hZXDfA5wyUTdiZzBmcUAkqSnx\
-    22nNpXnlPgKz6kasUKEsB9sv7_vnBHNh3fcwmEsWZHCUH8oZIIwKgpCnG2364mnI0WY_dcnJk5pknpY2\
-    AkhW0803_csOrvx581b3Wulk_kogmHAF2gxtrKO_kJP3hrMzxbRJzRB_iUfKcneNN3j_gdcB-PGwv1nK\
-    lY_j-DuRMWuwb8IIOCO8dQ";
-const RSA_TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6InJzYSJ9.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIiw\
+/// The modulus of a key of RSA that was made for this test, and tokens signed by it in the two ways of
+/// padding, valid until 2100.
+const RSA_MODULUS: &str = "xS3Jjg1L40cYg7_LXwn3aLGOmLyH3H-m9UkGJRWkoEUn4j6IJywMQZycg2e4aX5i4ta2WMKGSUXqLOG-\
+    J5bHtUicJuwsmo5Df6afKoobHlEzo4Hifa2LcVE-dTr7t4ZTPRC9pHOuwN4ur8ajs91FgsxzxkPtYjg5\
+    ojhNDxvpfDBRpQpHJrSy80uk71GXSaJkyW2T7fmfQGcn4t8axdoAy_plXLglBetU-EMjO2S-or7HTRVp\
+    yCwaPENL9WYqF3NYrlK_AsvzPxJK_oVOu7UT6SDwca3wtP8BYl_hPGkaqATDU7Nxn0EyVSsB6FSWRH_-\
+    Nq3B74hSKeho_zGrrx0jOQ";
+const RS256_TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6InJzYSJ9.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIiw\
     iYXVkIjpbImNhc2V0cmFpbC10ZXN0IiwiYW5vdGhlciJdLCJzdWIiOiJ3b3JrZXIiLCJleHAiOjQxMDI\
     0NDQ4MDAsImNhc2V0cmFpbF9yb2xlIjoiY2FzZV93b3JrZXIiLCJjYXNldHJhaWxfb3JnYW5pc2F0aW9\
-    uIjoib3JnLTEifQ.Oa88RbPZT2rkhZ79kRR6CszTvcUNT2Mj6aU_U0iDPUNS1331BmMHLo-KAU68IMVG\
-    hRMRWeEVUelBGNSIbuzyctLiFCYT6ZRIQPANqPD2RV3MTEExYmMYcxx0u8AdYMeJfPvilneh50xarps2\
-    kaHrqITedBVjT00zav4kOuER6inj983PlguJcvos_-for_cs0ozeUyess1mc8t6Z4nhyt5jRMQDmS2NJ\
-    eYw8tKCt27H1dMhyQzVnYI7j-eZtXUeu_of7HNYprqAhNc9Bd9jecrsqz0TQ_TNlAz3eopecbewfu1EH\
-    _-5QVcnLviGNasmo3nWy8G6BfCk0dYldKfKd2g";
+    uIjoib3JnLTEifQ.kZQEU1RHStWs5ztc778i1UW95fk5I_8_Fa4Ai_EqDUCGjq-h523bhH_Dndm6-W1T\
+    M5BF30_F-nhJE9fSbKtCkxlTs_SKtzcXlvEtnOEgwQ3EMnbryQy1iR88yah9IR8-7QPZ-N_sIKsIqgD7\
+    ZwnF05xRlaotxFy9Ee2uLLf4hd0_q8oZfb4jLMUUJR_urmZC4IAXk3OzV4TUtPwhtCKs7rIEA2_A725S\
+    QVdGBxP0XGrH49rDcyh_SHkKc9FYVuFab3fKSQ9FN8adKzuPxx9zhYz3_zue9IR9LzlbSWTEANUvHSS8\
+    e0LW7mSgknvguev2nqpje2dGBzFeRncXGlexgA";
+const PS256_TOKEN: &str = "eyJhbGciOiJQUzI1NiIsImtpZCI6InJzYSJ9.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIiw\
+    iYXVkIjpbImNhc2V0cmFpbC10ZXN0IiwiYW5vdGhlciJdLCJzdWIiOiJ3b3JrZXIiLCJleHAiOjQxMDI\
+    0NDQ4MDAsImNhc2V0cmFpbF9yb2xlIjoiY2FzZV93b3JrZXIiLCJjYXNldHJhaWxfb3JnYW5pc2F0aW9\
+    uIjoib3JnLTEifQ.Jtp1BEJHve1bcHtGBJ6QX1zFvgEU5F82sFcpHZu0uvE6LYYcQQMHxFDsMlyvq4fd\
+    4m0SH5tTB3vd6E1vl71sLCC-Cgt_mqlHXNdeXP3LN4achGq1lSUuZm8DvcyCVu5104lMpv0f3Ted4MXN\
+    mgaM_5Zm3CRqPROv07RoAazgBWD-Q6dZ30syPBh9ODAqaFd_CvdQ07T_lrjjro-2MoZPj3MlDh6QqoB7\
+    eXk2SBXczdOSJusx0NGIXA3cZjNmFuy5CUZQHwo-nqMqCOxYgUSxkLLlVs7LWjxTBvxyxvYyAp_xURVV\
+    yjYXbwJCzp0B4xsX20H51MoJWzJRPPOBujPC3A";
 
 #[tokio::test]
-async fn what_is_rs256_is_taken_as_well_and_by_no_other_key() {
+async fn what_is_rs256_or_ps256_is_taken_as_well_by_the_key_that_is_for_it() {
     // An hour before it expires.
     let (hands, clock) = watch::channel(Moment((4_102_444_800 - 3_600) * 1_000_000));
     let world = World::by_clock(Clock::set_by_hand(clock)).await;
-    let caller = world.by_token(RSA_TOKEN).await;
+    let caller = world.by_token(RS256_TOKEN).await;
+    let by_pss = world.by_token(PS256_TOKEN).await;
     let jwk = |modulus: &str| json!({"kty": "RSA", "alg": "RS256", "kid": "rsa", "use": "sig", "n": modulus, "e": "AQAB"});
-    let keys = |jwk| {
-        std::fs::write(world.file("keys.json"), json!({"keys": [jwk]}).to_string()).unwrap();
+    let keys = |keys: serde_json::Value| {
+        std::fs::write(world.file("keys.json"), json!({ "keys": keys }).to_string()).unwrap();
         // It is looked for now and then.
         hands.send_modify(|now| now.0 += 2_000_000);
     };
@@ -332,44 +342,43 @@ async fn what_is_rs256_is_taken_as_well_and_by_no_other_key() {
         for (name, value) in no_key.as_object().unwrap() {
             unfit[name] = value.clone();
         }
-        let other = world.signer.jwk();
-        let both = json!({"keys": [unfit, other]}).to_string();
-        std::fs::write(world.file("keys.json"), both).unwrap();
-        hands.send_modify(|now| now.0 += 2_000_000);
+        keys(json!([unfit, world.signer.jwk()]));
         assert!(caller.is_known().await.is_err(), "{no_key}");
     }
-    // A key of RSA is for one way of padding, which nobody else can choose.
-    let mut padded_otherwise = jwk(RSA_MODULUS);
-    padded_otherwise["alg"] = json!("PS256");
-    keys(padded_otherwise);
+    // A key is for one way of padding, which nobody else can choose.
+    let mut for_pss = jwk(RSA_MODULUS);
+    for_pss["alg"] = json!("PS256");
+    keys(json!([for_pss, world.signer.jwk()]));
+    until(async || by_pss.is_known().await.is_ok()).await;
     assert!(caller.is_known().await.is_err());
-    keys(jwk(RSA_MODULUS));
+    keys(json!([jwk(RSA_MODULUS)]));
     until(async || caller.is_known().await.is_ok()).await;
-    let parts: Vec<&str> = RSA_TOKEN.split('.').collect();
+    assert!(by_pss.is_known().await.is_err());
+    let (signed, signature) = RS256_TOKEN.rsplit_once('.').unwrap();
     let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
-    let claims = serde_json::from_slice(&decoded(parts[1])).unwrap();
-    let signature = decoded(parts[2]);
+    let (_, claims) = signed.split_once('.').unwrap();
+    let claims = serde_json::from_slice(&decoded(claims)).unwrap();
+    let signature = decoded(signature);
+    // The key as RFC 8017, appendix A.1.1, writes it.
     let modulus = decoded(RSA_MODULUS);
+    let der = [
+        &[0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00],
+        &*modulus,
+        &[0x02, 0x03, 0x01, 0x00, 0x01],
+    ]
+    .concat();
     for forged in [
-        with_signature(
-            &unsigned(&json!({"alg": "PS256", "kid": "rsa"}), &claims),
-            &signature,
-        ),
-        with_signature(
-            &format!("{}.{}", parts[0], parts[1]),
-            &vec![0; signature.len()],
-        ),
-        with_signature(
-            &format!("{}.{}", parts[0], parts[1]),
-            &[&[0], &*signature].concat(),
-        ),
+        with_signature(signed, &vec![0; signature.len()]),
+        with_signature(signed, &[&[0], &*signature].concat()),
+        by_shared_secret(&der, "rsa", &claims),
         by_shared_secret(&modulus, "rsa", &claims),
         by_shared_secret(RSA_MODULUS.as_bytes(), "rsa", &claims),
     ] {
         assert!(world.by_token(&forged).await.is_known().await.is_err());
     }
     caller.is_known().await.unwrap();
-    keys(jwk(&RSA_MODULUS.replacen('q', "r", 1)));
+    let other = jwk(&RSA_MODULUS.replacen('x', "y", 1));
+    keys(json!([other, world.signer.jwk()]));
     until(async || caller.is_known().await.is_err()).await;
     world.end().await;
 }
